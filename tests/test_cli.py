@@ -278,6 +278,18 @@ def test_ctrl_c_while_it_is_imported_ends_in_a_sentence(tmp_path: Path, module: 
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "Interrupted.")
 
 
+def test_what_is_registered_for_the_end_of_the_process_still_runs(tmp_path: Path) -> None:
+    program = (
+        "import atexit, sys\n"
+        "from apex_cli.__main__ import main\n"
+        "atexit.register(print, 'at the end', file=sys.stderr)\n"
+        "sys.argv = ['apex', '--version']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"apex {__version__}\n", "at the end\n")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_help_page_names_a_type_or_shows_marks(name: str) -> None:
     group = get_command(make_app(with_completion=False))

@@ -103,19 +103,28 @@ WITHOUT_CONFIG = {
 SCRIPT = """
 import contextlib, io, os, sys
 before = set(sys.modules)
+import typer, msgspec
+from re import _compiler
+compiled, compile = [], _compiler.compile
+_compiler.compile = lambda pattern, *flags: compiled.append(str(pattern)) or compile(pattern, *flags)
 from apex_cli.cli import run
-said = io.StringIO()
-with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+said, warned = io.StringIO(), io.StringIO()
+with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
     status = run(sys.argv[1:])
-names = {name.partition(".")[0] for name in set(sys.modules) - before}
 if status == 1:
-    sys.exit(said.getvalue())
-os.write(1, " ".join(sorted(names)).encode())
+    sys.exit(said.getvalue() + warned.getvalue())
+os.write(1, "\\n".join(sorted(set(sys.modules) - before)).encode() + b"\\0" + "\\0".join(compiled).encode())
 """
 
 
 def imported_by(line: str, folder: Path, home: Path) -> set[str]:
     """Return the top-level modules that a process imports to run *line*."""
+    modules, _ = loaded_by(line, folder, home)
+    return {name.partition(".")[0] for name in modules}
+
+
+def loaded_by(line: str, folder: Path, home: Path) -> tuple[set[str], list[str]]:
+    """Return the modules that a process imports to run *line*, and the patterns that it compiles."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *line.split()],
         cwd=folder,
@@ -126,9 +135,10 @@ def imported_by(line: str, folder: Path, home: Path) -> set[str]:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    names = set(done.stdout.split())
-    assert "typer" in names, "the list is not what it should be"
-    return names
+    names, *patterns = done.stdout.split("\0")
+    modules = set(names.split("\n"))
+    assert "typer" in modules, "the list is not what it should be"
+    return modules, list(filter(None, patterns))
 
 
 def test_a_client_library_brings_no_numpy_until_something_uses_it() -> None:
@@ -171,3 +181,31 @@ def test_without_a_configuration_there_is_even_less(tmp_path: Path, line: str, a
 
 def test_help_imports_no_event_loop_and_no_store(tmp_path: Path) -> None:
     assert imported_by("--help", tmp_path, tmp_path) & WATCHED <= DRAWING
+
+
+SETTINGS = "apex_cli.settings."
+READING = {f"{SETTINGS}{name}" for name in ("sections", "load", "doubts")}
+CHECKING = {f"{SETTINGS}{name}" for name in ("schema", "conflicts")}
+LIBRARIES = {"annotated_doc", "apex_cli", "msgspec", "shellingham", "typer", "typing_extensions"}
+"""What is not Python's own."""
+
+
+@pytest.mark.parametrize("line", [SIZE, f"{SIZE} --json"])
+class TestSize:
+    def test_it_loads_no_section_that_it_does_not_read(self, tmp_path: Path, line: str) -> None:
+        modules, _ = loaded_by(line, tmp_path, tmp_path)
+        assert {name for name in modules if name.startswith(SETTINGS)} == READING
+        assert modules.isdisjoint(f"apex_cli.core.model.{name}" for name in ("decision", "limits", "order", "spelling"))
+
+    def test_a_file_adds_the_sections_that_it_names(self, tmp_path: Path, line: str) -> None:
+        (tmp_path / "config.yaml").write_text("risk: {capital: 5000}\nlisten: {max_waiting: 100}\n")
+        modules, _ = loaded_by(line, tmp_path, tmp_path)
+        assert {name for name in modules if name.startswith(SETTINGS)} == READING | CHECKING | {f"{SETTINGS}doors"}
+
+    def test_it_loads_no_other_library(self, tmp_path: Path, line: str) -> None:
+        assert imported_by(line, tmp_path, tmp_path) - sys.stdlib_module_names <= LIBRARIES
+
+
+def test_a_size_compiles_no_pattern(tmp_path: Path) -> None:
+    _, patterns = loaded_by(SIZE, tmp_path, tmp_path)
+    assert patterns == []

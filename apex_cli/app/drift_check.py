@@ -15,8 +15,9 @@ from apex_cli.app.resources import open_journal, write_page
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.health import DriftNote
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.risk import CapitalBase
 
 if TYPE_CHECKING:

@@ -6,13 +6,16 @@ it is, what was found, what is allowed and, for a name, what was probably meant.
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
+from inspect import get_annotations
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -177,10 +180,9 @@ class Reader:
         """Return the good values of a mapping; one with nothing under it is empty."""
         values: dict[str, Any] = {}
         for key, value in self._pairs(document, path):
-            field = fields.get(key) if isinstance(key, str) else None
-            if field is None:
+            if not isinstance(key, str) or key not in fields:
                 self.problem(f"{path}{key_name(key)}", f"no such key; {self.unknown(key, path, fields)}")
-            elif (found := self.value(field, value, f"{path}{key}")) is not BAD:
+            elif (found := self.value(fields[key], value, f"{path}{key}")) is not BAD:
                 values[key] = found
         return values
 
@@ -234,15 +236,41 @@ class Reader:
         return BAD if any(one is BAD for one in items) else tuple(items)
 
 
-def fields_of(section: type[msgspec.Struct]) -> dict[str, Field]:
-    """Return field name -> what it takes."""
-    found = _FIELDS.get(section)
-    if found is None:
-        found = _FIELDS[section] = {one.name: field_of(one.type) for one in msgspec.structs.fields(section)}
-    return found
+class Fields(Mapping[str, Field]):
+    """What each field of a section takes; the type of a field is read when the field is named."""
+
+    def __init__(self, section: type[msgspec.Struct]) -> None:
+        """Know the names."""
+        self._section = section
+        self._found: dict[str, Field] = {}
+
+    def __getitem__(self, name: str) -> Field:
+        """Return what a field takes."""
+        found = self._found.get(name)
+        if found is None:
+            home = next(kind for kind in self._section.__mro__ if name in get_annotations(kind))
+            alone = types.SimpleNamespace(__annotations__={name: get_annotations(home)[name]})
+            hints = get_type_hints(alone, vars(sys.modules[home.__module__]), include_extras=True)
+            found = self._found[name] = field_of(hints[name])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a field of that name."""
+        return name in self._section.__struct_fields__
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in the order of the section."""
+        return iter(self._section.__struct_fields__)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._section.__struct_fields__)
 
 
-_FIELDS: dict[type[msgspec.Struct], dict[str, Field]] = {}
+@cache
+def fields_of(section: type[msgspec.Struct]) -> Fields:
+    """Return what each field takes."""
+    return Fields(section)
 
 
 def _number(field: Field, value: object) -> int | Decimal:

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, shown, suggest
-from apex_cli.settings.brokers import IbMode, IbSettings
 from apex_cli.settings.conflicts import conflicts
 from apex_cli.settings.sections import OVERRIDE_PREFIX, SECTIONS, Settings, StateSettings, section_type
 
@@ -20,9 +19,12 @@ from apex_cli.settings.sections import OVERRIDE_PREFIX, SECTIONS, Settings, Stat
 class Sections(Mapping[str, Field]):
     """What each section takes; its module is loaded when it is asked for."""
 
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a section of that name."""
+        return name in SECTIONS
+
     def __getitem__(self, name: str) -> Field:
         """Return what a section takes."""
-        SECTIONS[name]
         return Field(section_type(name), None, is_optional=False)
 
     def __iter__(self) -> Iterator[str]:
@@ -120,6 +122,8 @@ def _sim(_: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _paper(_: Mapping[str, Any]) -> dict[str, Any]:
+    from apex_cli.settings.brokers import IbMode  # noqa: PLC0415 - start-up is a feature
+
     return {"execution": {"simulation_mode": False}, "broker": {"ib": {"mode": IbMode.PAPER}}}
 
 
@@ -131,6 +135,8 @@ LIVE_IDS = 10
 
 
 def _live(values: Mapping[str, Any]) -> dict[str, Any]:
+    from apex_cli.settings.brokers import IbMode, IbSettings  # noqa: PLC0415 - start-up is a feature
+
     ib = values.get("broker", {}).get("ib", {})
     port = ib.get("ib_port", IbSettings().ib_port)
     client_id = ib.get("ib_client_id", IbSettings().ib_client_id) + LIVE_IDS

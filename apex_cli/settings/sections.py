@@ -15,15 +15,9 @@ from apex_cli.core.model.base import Range, Value
 if TYPE_CHECKING:
     from apex_cli.core.model.agent import AgentLimits
     from apex_cli.core.model.currency import CurrencyLimits
+    from apex_cli.core.model.execution_limits import ExecutionLimits
     from apex_cli.core.model.learning import LearningLimits
-    from apex_cli.core.model.limits import (
-        ApprovalLimits,
-        DayTradeLimits,
-        ExecutionLimits,
-        Limits,
-        ProtectionLimits,
-        ReconcileLimits,
-    )
+    from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, Limits, ProtectionLimits, ReconcileLimits
     from apex_cli.core.model.management import ManagementLimits
     from apex_cli.core.model.risk import RiskLimits
     from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
@@ -58,7 +52,7 @@ class StateSettings(Value, frozen=True, kw_only=True):
 
 
 SECTIONS = {
-    "execution": "apex_cli.core.model.limits",
+    "execution": "apex_cli.core.model.execution_limits",
     "risk": "apex_cli.core.model.risk",
     "approval": "apex_cli.core.model.limits",
     "day_trades": "apex_cli.core.model.limits",

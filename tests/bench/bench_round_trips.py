@@ -31,8 +31,9 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.market.calendar import next_session, session_bounds, session_date
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import Instrument, make_instrument
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalReport

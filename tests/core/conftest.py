@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Regime, Snapshot, TradingMode
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.risk import RiskLimits

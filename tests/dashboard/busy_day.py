@@ -13,8 +13,8 @@ from apex_cli.core.errors import NothingToDo
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderStatus

@@ -19,15 +19,9 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.execution.answers import ApprovalDesk
 from apex_cli.core.management.stop_mover import StopMover
 from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
-from apex_cli.core.model.limits import (
-    DayTradeLimits,
-    ExecutionLimits,
-    Limits,
-    Patience,
-    ProtectionLimits,
-    ReconcileLimits,
-)
+from apex_cli.core.model.limits import DayTradeLimits, Limits, Patience, ProtectionLimits, ReconcileLimits
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderRole, OrderStatus

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RepriceLimits
+from apex_cli.core.model.execution_limits import ExecutionLimits, RepriceLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.management import ManagementLimits, MaxHolding, TrailingStop
 from apex_cli.core.model.order import EntryOrder, Order, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.risk import RiskLimits

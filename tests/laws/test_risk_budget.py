@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.errors import RefusedError
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.records import SignalOutcome

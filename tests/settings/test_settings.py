@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -402,3 +403,29 @@ class TestProfiles:
         assert "profiles.x.risk.capital" in problems(tmp_path, "profiles: {x: {risk: {capital: 0}}}")
         assert "profiles.x.rsk" in problems(tmp_path, "profiles: {x: {rsk: {}}}")
         assert "profiles" in problems(tmp_path, "profiles: 3")
+
+
+class TestSettingsAsAValue:
+    def test_two_are_the_same_when_every_section_is_whether_it_was_read_or_not(self) -> None:
+        read, unread = Settings(), Settings()
+        assert read.pipeline.max_bar_age_days == Settings().pipeline.max_bar_age_days
+        assert read == unread
+        assert read != read.replace(live=True)
+        assert read != read.replace(state=msgspec.structs.replace(read.state, backups=3))
+
+    def test_they_travel_between_processes(self) -> None:
+        changed = Settings().replace(profile="paper", risk=msgspec.structs.replace(Settings().risk, max_positions=3))
+        assert pickle.loads(pickle.dumps(changed)) == changed  # noqa: S301 - our own
+
+    def test_they_cannot_be_changed(self) -> None:
+        with pytest.raises(AttributeError, match="replace"):
+            Settings().live = True
+
+    def test_a_name_that_is_no_section_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="rsik"):
+            Settings(rsik=Settings().risk)
+        with pytest.raises(AttributeError, match="rsik"):
+            getattr(Settings(), "rsik")  # noqa: B009 - mypy knows better
+
+    def test_their_text_shows_every_section(self) -> None:
+        assert all(f"{name}=" in repr(Settings()) for name in TOP)

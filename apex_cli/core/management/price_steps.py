@@ -19,7 +19,8 @@ from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Snapshot
-from apex_cli.core.model.limits import Limits, RepriceLimits
+from apex_cli.core.model.execution_limits import RepriceLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import risk_per_unit

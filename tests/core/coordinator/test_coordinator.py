@@ -20,7 +20,8 @@ from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BrokerError, StateError
 from apex_cli.core.market.calendar import session_bounds, session_date
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.execution_limits import ExecutionLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.model.risk import RiskLimits

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.book_checks import beta_of_book
 from apex_cli.core.model.decision import Exposure, Likeness, ProtectionInputs
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.execution_limits import ExecutionLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import BetaLimits, CorrelationLimits, Protections, SectorLimits
 from apex_cli.core.model.risk import RiskLimits

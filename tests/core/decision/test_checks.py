@@ -21,8 +21,9 @@ from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.decision.protection_checks import PROTECTION_CHECKS
 from apex_cli.core.learning.followed import OF_ITS_OWN
 from apex_cli.core.model.decision import DayTradeStatus, Regime, TradingMode
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType, OptionRight
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from apex_cli.core.decision.plan import decide, probe_entry
 from apex_cli.core.model.currency import CurrencyLimits, Rate
 from apex_cli.core.model.decision import DecisionKind, Snapshot, TradingMode
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
+from apex_cli.core.model.limits import CommissionPlan, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder

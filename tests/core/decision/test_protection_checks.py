@@ -11,7 +11,8 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.calendar_event import Blackout, CalendarEvent
 from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs, TradeRecord
-from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
+from apex_cli.core.model.execution_limits import ExecutionLimits
+from apex_cli.core.model.limits import CommissionPlan, Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,

@@ -21,7 +21,7 @@ from apex_cli.core.management.price_steps import (
     unsent_quantity,
 )
 from apex_cli.core.model.decision import Exposure, TradingMode
-from apex_cli.core.model.limits import RepriceLimits
+from apex_cli.core.model.execution_limits import RepriceLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, RestingEntry

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.limits import ExecutionLimits, RepriceLimits
+from apex_cli.core.model.execution_limits import ExecutionLimits, RepriceLimits
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.records import TradingState
 from kit.faults import Fate, UnreliableBroker

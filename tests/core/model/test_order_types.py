@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
+from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, Meets, Order, OrderRole, OrderType, TimeInForce, type_on_wire
 from apex_cli.core.model.side import OrderSide

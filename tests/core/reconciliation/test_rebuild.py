@@ -17,7 +17,7 @@ from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.execution import Execution
-from apex_cli.core.model.limits import ExecutionLimits, RepriceLimits
+from apex_cli.core.model.execution_limits import ExecutionLimits, RepriceLimits
 from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder, Order, OrderStatus
