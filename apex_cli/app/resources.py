@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from apex_cli.core.errors import ConfigError, InputError, StateError
 from apex_cli.core.model.reason import Reason
@@ -81,10 +81,15 @@ def badge_of(settings: Settings) -> AccountBadge:
     from apex_cli.core.model.account import AccountBadge, AccountKind
     from apex_cli.settings.brokers import BrokerName, IbMode
 
-    if settings.broker_name is BrokerName.SIMULATED:
-        return AccountBadge(kind=AccountKind.SIMULATED)
-    kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
-    return AccountBadge(kind=kind, name=settings.broker.ib.account or "")
+    broker = settings.broker_name
+    match broker:
+        case BrokerName.SIMULATED:
+            return AccountBadge(kind=AccountKind.SIMULATED)
+        case BrokerName.IB:
+            kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
+            return AccountBadge(kind=kind, name=settings.broker.ib.account or "")
+        case _:
+            assert_never(broker)
 
 
 def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> FileHints:
