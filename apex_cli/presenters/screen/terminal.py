@@ -156,7 +156,7 @@ def _table(console: Console, grid: Grid, width: int) -> Iterator[Text]:
     yield from _heading(grid, places, widths)
     for row in grid.rows:
         wrapped = [_text(cell).wrap(console, widths[place]) for place, cell in enumerate(row)]
-        for number in range(max(len(lines) for lines in wrapped)):
+        for number in range(max((len(lines) for lines in wrapped), default=0)):
             texts = [lines[number] if number < len(lines) else Text() for lines in wrapped]
             yield _line(grid, texts, places, widths)
 
