@@ -128,7 +128,7 @@ VALUE_NAMES = {
     "integer": "NUMBER",
     "int": "NUMBER",
     "path": "FILE",
-    "datetime": "DATE",
+    "day": "DATE",
 }
 """How help calls the value of an option that has no name of its own for it, by kind."""
 
@@ -238,6 +238,9 @@ def _usage_error(out: Output, error: typer.TyperException) -> int:
     message = error.format_message()
     if not message:  # the help page that a bare ``apex`` prints
         return ExitStatus.USAGE
+    negative = message.removeprefix("No such option: ")
+    if negative[:1] == "-" and negative[1:2].isdigit():
+        message = f"No negative number is taken here: {negative}"
     out.command = path.removeprefix("apex").strip() or out.command
     out.fail(InputError("usage", message, hint=f"See: {path} --help"))
     return ExitStatus.USAGE

@@ -129,6 +129,8 @@ class TestMistakes:
             (("bogus",), "bogus"),
             (("size", "--entri", "5"), "--entry"),
             (("size", "--entry"), "--entry"),
+            (("cash", "in", "-5"), "No negative number is taken here: -5"),
+            (("history", "--since", "2026-13-01"), "'2026-13-01' is no date, such as 2026-11-24."),
             (("size", "a", "b", "--entry", "50", "--stop", "48"), "b"),
             (("state", "chek"), "chek"),
             (("--bogus",), "--bogus"),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, fraction
+from apex_cli.commands.options import Call, command, day, fraction
 from apex_cli.core.errors import ConfigError
 
 
@@ -30,10 +30,11 @@ def drift(
         typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
     ] = None,
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the journal's.")
+        datetime | None,
+        typer.Option("--from", parser=day, help="First session. Default: the journal's."),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the journal's.")
+        datetime | None, typer.Option("--to", parser=day, help="Last session. Default: the journal's.")
     ] = None,
     tolerance: Annotated[
         Decimal,

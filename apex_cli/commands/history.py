@@ -10,7 +10,7 @@ import typer
 
 from apex_cli.app.resources import open_journal
 from apex_cli.commands.completion import strategy_names
-from apex_cli.commands.options import Call, command, whole
+from apex_cli.commands.options import Call, command, day, whole
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.spelling import same_security
 
@@ -20,7 +20,7 @@ def history(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Only this strategy.", autocompletion=strategy_names)] = None,
-    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.")] = None,
+    since: Annotated[datetime | None, typer.Option(parser=day, help="Closed on this day or later.")] = None,
     last: Annotated[
         int,
         typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
@@ -34,6 +35,14 @@ def positive_decimal(text: str) -> Decimal:
     if not LEAST <= value <= MOST or len(value.as_tuple().digits) > MOST_DIGITS:
         raise typer.BadParameter(f"{text[:40]!r} is too large, too small or has too many digits.")
     return value
+
+
+def day(text: str) -> datetime:
+    """Return *text*, such as ``2026-11-24``, as the beginning of a day without a zone."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - the exchange's own days
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date, such as 2026-11-24.") from None
 
 
 def fraction(text: str) -> Decimal:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, whole
+from apex_cli.commands.options import Call, command, day, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -40,11 +40,9 @@ RuleOption = Annotated[
     typer.Option("--rule", help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
 ]
 FromOption = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.")
+    datetime | None, typer.Option("--from", parser=day, help="First session. Default: the first bar.")
 ]
-ToOption = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.")
-]
+ToOption = Annotated[datetime | None, typer.Option("--to", parser=day, help="Last session. Default: the last bar.")]
 
 
 @command("replay", "--bars bars --from 2004-01-01 --html replay.html")

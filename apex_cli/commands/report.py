@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.app.resources import badge_of, open_journal
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, day
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @command("report", "--from 2026-11-01 --html november.html")
 def report(
     call: Call,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", parser=day, help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", parser=day, help="Last session.")] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with charts, to be read or printed."),

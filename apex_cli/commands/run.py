@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, WaitOption, command, whole
+from apex_cli.commands.options import Call, WaitOption, command, day, whole
 from apex_cli.core.errors import InputError
 from apex_cli.settings.sections import Settings
 
@@ -34,7 +34,7 @@ def run(
         int | None, typer.Option(parser=whole(1), metavar="NUMBER", help="End after this many cycles.")
     ] = None,
     bars_until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.")
+        datetime | None, typer.Option(parser=day, help="Simulation: play bars up to this day's close.")
     ] = None,
     wait: WaitOption = 0,
 ) -> None:

@@ -95,7 +95,7 @@ def _named(path: Path, by: str) -> Path:
     raise ConfigError(
         "config_missing",
         f"{by} names {path}, which does not exist.",
-        hint="Write one with `apex init`, or correct the path.",
+        hint="Write one with apex init, or correct the path.",
         details={"file": str(path)},
     )
 

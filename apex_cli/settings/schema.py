@@ -259,7 +259,7 @@ def _error(problems: list[Problem], source: Path | None) -> ConfigError:
     return ConfigError(
         "config_invalid",
         problems[0].sentence + more,
-        hint="Correct it; `apex init` writes a file with every key and its default.",
+        hint="Correct it; apex help keys lists every key with its default.",
         details={
             "file": str(source) if source else None,
             "problems": [msgspec.to_builtins(problem) for problem in problems],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -179,6 +179,16 @@ def results_text(wins: int, losses: int, breakeven: int) -> str:
 
 
 @cache
+def lasted(span: timedelta) -> str:
+    """Return a time span in its largest unit.
+
+    >>> lasted(timedelta(days=8, hours=3)), lasted(timedelta(hours=5)), lasted(timedelta(seconds=90))
+    ('8 d', '5 h', '1 min')
+    """
+    minutes = int(span.total_seconds()) // 60
+    return f"{span.days} d" if span.days else f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - an hour
+
+
 def _new_york() -> tzinfo:
     from apex_cli.core.market.calendar import NEW_YORK  # zones cost 4 ms of start-up, and only times need them
 

@@ -87,7 +87,7 @@ class Question:
         proposed = self._approval.opportunity.signal
         title = f"{self._badge.text} · {proposed.side} {proposed.instrument.key} ({self._place})"
         blocks = answer_blocks(self._approval, self._preview)
-        self._console.print(panel(title, blocks, subtitle=self._approval.approval_id))
+        self._console.print(panel(title, blocks, subtitle=self._approval.approval_id, width=self._console.width))
         self._console.print(KEYS + " ", end="", style="bold", markup=False)
 
     def _key(self) -> str:

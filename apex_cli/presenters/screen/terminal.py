@@ -41,6 +41,9 @@ STYLES = {
 }
 
 
+MOST_FRAME = 100
+"""Columns of a frame, above which its lines are hard to follow."""
+
 BADGE_STYLES = {
     AccountKind.SIMULATED: "reverse",
     AccountKind.PAPER: "bold black on yellow",
@@ -89,14 +92,15 @@ class FittingPlot:
             yield Text(line.text, style=STYLES[line.tone], no_wrap=True, overflow="crop")
 
 
-def panel(title: str, blocks: Iterable[Block], *, subtitle: str) -> RenderableType:
-    """Return *blocks* in a frame with a title."""
+def panel(title: str, blocks: Iterable[Block], *, subtitle: str, width: int) -> RenderableType:
+    """Return *blocks* in a frame with a title, as wide as a terminal of *width* and the eye allow."""
     return Panel(
         Group(*map(renderable, blocks)),
         title=Text(visible(title)),
         subtitle=Text(visible(subtitle)) if subtitle else None,
         box=box.ROUNDED,
         padding=(0, 1),
+        width=min(width, MOST_FRAME),
     )
 
 

@@ -5,6 +5,7 @@ Every field is optional; what is not reported stays unknown. Unknown fields and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -186,9 +187,14 @@ def _json_type(value: object) -> str:
     return {"str": "str", "list": "array", "int": "int", "bool": "bool"}.get(type(value).__name__, "number")
 
 
+KINDS = {"object": "named fields", "array": "a list", "str": "a text", "int": "a whole number", "bool": "true or false"}
+"""Kinds of values in words, by the names that msgspec has for them."""
+
+
 def _refusal(name: str, message: str) -> InputError:
     """Return msgspec's complaint as ours: the field first."""
     problem, _, path = message.partition(" - at `")
+    problem = re.sub(r"`(\w+)`", lambda found: KINDS.get(found[1], found[0]), problem)
     where = path.rstrip("`").removeprefix("$").lstrip(".")
     return invalid(f"{name}: {where}" if where else name, problem[:1].lower() + problem[1:], ALLOWED.get(where, ""))
 

@@ -366,7 +366,7 @@ class TestSituation:
             ({"order": {"side": "UP", "symbol": "X", "quantity": 1}}, "order.side: found 'UP'"),
             ({"order": {"side": "BUY", "symbol": "X", "quantity": 1, "sec_type": "?"}}, "order.sec_type: unknown"),
             ({"what_if": {"init_margin_after": "inf"}}, "what_if.init_margin_after: Infinity is no usable number"),
-            ([], "s.json: expected `object`"),
+            ([], "s.json: expected named fields, got a list"),
         ],
     )
     def test_wrong_values_are_refused_with_their_field(self, document: Any, words: str) -> None:
