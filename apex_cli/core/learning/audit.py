@@ -91,9 +91,11 @@ class AuditBook:
 
         self._found: Audit | None = None
 
-    def look(self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums]) -> Audit | None:
-        """Return what ``audit_of`` returns of *lessons*, by id."""
-        days = self._changed(lessons, kept)
+    def look(
+        self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums], *, is_kept_same: bool = False
+    ) -> Audit | None:
+        """Return what ``audit_of`` returns of *lessons*, by id; *is_kept_same*: no sum changed since the last."""
+        days = self._changed(lessons, self._kept if is_kept_same else kept)
         if days:
             for day in days:
                 self._add_up(day)
@@ -102,7 +104,9 @@ class AuditBook:
 
     def _changed(self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums]) -> set[str]:
         """Take over what is new, forget what left, and return the sessions that this concerns."""
-        days = {day for day, row in kept.items() if self._kept.get(day) is not row}
+        days: set[str] = set()
+        if kept is not self._kept:
+            days = {day for day, row in kept.items() if self._kept.get(day) is not row}
         if days or len(kept) != len(self._kept):
             days.update(self._kept.keys() - kept.keys())
             self._kept = dict(kept)

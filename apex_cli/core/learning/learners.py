@@ -145,12 +145,14 @@ class Learners:
         """Return the audit of all sessions; None where nothing changed since the last one."""
         after = tx.learning.audited_seq
         made_of = (tx.lessons, tx.lessons.mark, tx.audits, tx.audits.mark, after)
-        if made_of == self._audited:
+        known, self._audited = self._audited, made_of
+        if made_of == known:
             return None
-        self._audited = made_of
         if after != self._audit.after:
             self._audit = AuditBook(after)
-        return self._audit.look(tx.lessons, tx.audits)
+            known = ()
+        is_kept_same = bool(known) and known[2] is tx.audits and known[3] == tx.audits.mark
+        return self._audit.look(tx.lessons, tx.audits, is_kept_same=is_kept_same)
 
     def _adapt_parts(self, tx: State, now: datetime) -> None:
         learning, known = tx.learning, self._book.with_parts
