@@ -201,7 +201,7 @@ def _fresh_prices(state: State, gatherer: Gatherer, now: datetime) -> dict[str, 
                 found = _Priced(quote.price, quote.at, is_theoretical, row.rate)
         rate = gatherer.rates.rate(row.position.instrument, found.price, now) or row.rate
         if found is not known or _value(rate) != _value(row.rate):
-            fresh[key] = found._replace(rate=rate)
+            fresh[key] = found if rate is found.rate else found._replace(rate=rate)
     return fresh
 
 

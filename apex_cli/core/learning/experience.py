@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from apex_cli.core.learning.expectation import expected_of, value_key
-from apex_cli.core.model.learning import PART_NAMES, Experience, Weights
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, Experience, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
@@ -46,13 +46,14 @@ WEIGHTS_REMEMBERED = 4
 class LessonFacts:
     """What follows from a lesson alone, worked out once: a lesson never changes."""
 
-    __slots__ = ("_expected", "key", "lesson", "numbers", "score", "weight", "x")
+    __slots__ = ("_expected", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
 
     def __init__(self, lesson: Lesson) -> None:
         """Work out everything but what weights expected."""
         conditions = lesson.conditions
         self.lesson = lesson
         self.key = key_of(lesson)
+        self.has_all_parts = conditions.parts.keys() >= DEFAULT_WEIGHTS.parts.keys()
         self.numbers = numbers_of(conditions)
         self.score = plain_score(conditions)
         self.weight = weight_of(lesson)

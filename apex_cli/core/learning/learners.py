@@ -16,7 +16,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.audit import Audit, AuditBook
 from apex_cli.core.learning.expectation import value_key
-from apex_cli.core.learning.experience import all_experience
+from apex_cli.core.learning.experience import all_experience, facts_of
 from apex_cli.core.learning.followed import Courses, end_all, endings
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
@@ -70,8 +70,7 @@ class LessonBook:
         self._table, self._mark = table, table.mark
         self.all = sorted(table.values(), key=lambda lesson: lesson.seq)
         self._seqs = [lesson.seq for lesson in self.all]
-        names = DEFAULT_WEIGHTS.parts.keys()
-        self.with_parts = [lesson for lesson in self.all if lesson.conditions.parts.keys() >= names]
+        self.with_parts = [lesson for lesson in self.all if facts_of(lesson).has_all_parts]
         self._of_market = {}
         for lesson in self.all:
             if not lesson.is_followed:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import value_at
-from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, facts_of, numbers_of
+from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, LessonFacts, facts_of, numbers_of
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
@@ -50,10 +50,6 @@ class Edge(NamedTuple):
     """R that similar trades brought beyond what was expected of them, as far as it is more than noise."""
 
 
-Neighbour = tuple[Decimal, Lesson]
-"""Squared distance, and the lesson."""
-
-
 def edge_of(
     conditions: EntryConditions,
     lessons: Iterable[Lesson],
@@ -86,15 +82,15 @@ def edge_of(
     cutoff = now - EXPIRY
     candidates = [row for row in lessons if row.closed_at >= cutoff and row.strategy == strategy and row.side is side]
     own = tuple(numbers_of(conditions).items())
-    measured = [(_squared(own, facts_of(row).numbers), row) for row in candidates]
+    measured = [(_squared(own, facts.numbers), facts) for facts in map(facts_of, candidates)]
     near = sorted(
-        [(found, row) for found, row in measured if found is not None and found < NEAR],
-        key=lambda each: (each[0], each[1].seq),
+        [(found, facts) for found, facts in measured if found is not None and found < NEAR],
+        key=lambda each: (each[0], each[1].lesson.seq),
     )[:MOST_NEIGHBOURS]
-    kernel = [_kernel(found, row) for found, row in near]
+    kernel = [_kernel(found, facts.lesson) for found, facts in near]
     if effective_size(kernel) < LEAST_SIMILAR:
         return None
-    return _edge(near, kernel, weights, strategy)
+    return _edge([facts for _, facts in near], kernel, weights, strategy)
 
 
 def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
@@ -102,21 +98,19 @@ def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
     return part * FOLLOWED_WEIGHT if lesson.is_followed else part
 
 
-def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights, strategy: str) -> Edge:
-    rows = [row for _, row in near]
-    facts = [facts_of(row) for row in rows]
-    counts = [part * each.weight for part, each in zip(kernel, facts, strict=True)]
+def _edge(near: Sequence[LessonFacts], kernel: Sequence[Decimal], weights: Weights, strategy: str) -> Edge:
+    rows = [facts.lesson for facts in near]
+    counts = [part * facts.weight for part, facts in zip(kernel, near, strict=True)]
     total = sum(counts, ZERO)
     beyond = sum(
-        [count * (row.r - each.expected(weights)) for count, row, each in zip(counts, rows, facts, strict=True)],
-        ZERO,
+        [count * (facts.lesson.r - facts.expected(weights)) for count, facts in zip(counts, near, strict=True)], ZERO
     )
     found = shift(beyond / total, total)
-    value = value_at(weights, facts[0].key)
+    value = value_at(weights, near[0].key)
     expected = (value + found).quantize(PLACES)
     bonus = min(max(ONE + GAIN * expected, LOWEST), HIGHEST).quantize(PLACES)
-    wins = sum(1 for row in rows if row.is_win)
-    mean = sum((row.r for row in rows), ZERO) / len(rows)
+    wins = sum([row.is_win for row in rows])
+    mean = sum([row.r for row in rows], ZERO) / len(rows)
     why = f"{len(rows)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
     return Edge(bonus, expected, why, found.quantize(PLACES))
 

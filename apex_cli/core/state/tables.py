@@ -195,8 +195,10 @@ class SecurityTable(Table[R]):
 
     def __delitem__(self, key: str) -> None:
         """Remove the row; KeyError when there is none."""
+        row = self._rows[key]
         super().__delitem__(key)
-        self._by_security = None
+        if self._by_security is not None:
+            self._by_security[self._security_of(row)].pop(key, None)
 
     def load(self, rows: dict[str, R]) -> None:
         """Start over with *rows*, unchanged."""

@@ -468,10 +468,9 @@ class SimulatedBroker:
         Raises:
             StateError: the books could not be written.
         """
-        source, just_before = self._bars, end - timedelta(microseconds=1)
-        names = self.followed
-        bars = [bar for name in names for bar in source.bars(name, after=just_before, until=end)] if source else []
-        self._play(end, sorted(bars, key=_play_order))
+        source = self._bars
+        last = [source.bars(name, until=end)[-1:] for name in self.followed] if source else ()
+        self._play(end, sorted([bar for bars in last for bar in bars if bar.end == end], key=_play_order))
 
     @property
     def followed(self) -> frozenset[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.events import Event
@@ -44,6 +44,24 @@ class UntoldState(State):
         return self.last_seq
 
 
+class _Transaction:
+    """One transaction of a ``MemoryStore``."""
+
+    __slots__ = ("_seq", "_store")
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._seq = 0
+
+    def __enter__(self) -> State:
+        state = self._store._begin()  # noqa: SLF001 - its own store
+        self._seq = state.last_seq
+        return state
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._store._end(self._seq, keeps=kind is None)  # noqa: SLF001 - its own store
+
+
 class MemoryStore:
     """A ``StateStore`` without files; ``events`` stands for the journal."""
 
@@ -66,25 +84,29 @@ class MemoryStore:
         committed.last_seq = self._settled_seq
         return committed
 
-    @contextmanager
-    def transaction(self) -> Iterator[State]:
+    def transaction(self) -> AbstractContextManager[State]:
         """Lend the state; keep its changes at the end, or none when the block raises.
 
         Raises:
             RuntimeError: there is a transaction inside this one.
         """
+        return _Transaction(self)
+
+    def _begin(self) -> State:
         if self._is_in_transaction:
             raise RuntimeError("a transaction is open already in this process: use the state it lent, or end it first")
-        state, seq = self._state, self._state.last_seq
         self._is_in_transaction = True
+        return self._state
+
+    def _end(self, seq: int, *, keeps: bool) -> None:
+        """Keep what changed since event *seq*, or undo it."""
+        state = self._state
         try:
-            yield state
-        except BaseException:
-            state.rollback()
-            state.last_seq = seq
-            raise
-        else:
-            self._commit(state)
+            if keeps:
+                self._commit(state)
+            else:
+                state.rollback()
+                state.last_seq = seq
         finally:
             self._is_in_transaction = False
 
