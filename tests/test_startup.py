@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from apex_cli.core.yaml_text import _PATTERNS
+
 NEVER = {
     "apprise",
     "httpx",
@@ -106,7 +108,7 @@ before = set(sys.modules)
 import typer, msgspec
 from re import _compiler
 compiled, compile = [], _compiler.compile
-_compiler.compile = lambda pattern, *flags: compiled.append(str(pattern)) or compile(pattern, *flags)
+_compiler.compile = lambda pattern, *flags: compiled.append(ascii(pattern)) or compile(pattern, *flags)
 from apex_cli.cli import run
 said, warned = io.StringIO(), io.StringIO()
 with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):
@@ -209,3 +211,9 @@ class TestSize:
 def test_a_size_compiles_no_pattern(tmp_path: Path) -> None:
     _, patterns = loaded_by(SIZE, tmp_path, tmp_path)
     assert patterns == []
+
+
+def test_a_configuration_compiles_the_patterns_of_its_loader_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("risk: {capital: 5000}\n")
+    _, patterns = loaded_by(SIZE, tmp_path, tmp_path)
+    assert len(patterns) == len(_PATTERNS) + 1, patterns

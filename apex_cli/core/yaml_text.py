@@ -7,10 +7,12 @@ Numbers and words follow the YAML 1.2 core schema, so ``ON`` and ``NO`` stay tic
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Hashable
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def parse_yaml(text: str) -> object:
     Raises:
         YamlProblem: bad syntax, a key twice in a mapping, an alias, a tag, or nesting beyond ``MAX_DEPTH``.
     """
+    _load_library()
     import yaml
 
     _check_characters(text)
@@ -80,6 +83,34 @@ def parse_yaml(text: str) -> object:
         raise YamlProblem("an escape such as \\UFFFFFFFF names no character") from None
     except yaml.YAMLError as error:
         raise YamlProblem(" ".join(str(error).split())) from None
+
+
+class _Later:
+    """A pattern that is compiled when it is first asked for something."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        """Keep what it is made of."""
+        self._made_of = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the pattern has of that name."""
+        return getattr(re.compile(*self._made_of), name)
+
+
+@cache
+def _load_library() -> None:
+    """Import PyYAML, and compile the patterns of its parser in Python when they are used.
+
+    The parser in C does without them, and they take longer than all else that a configuration costs. Where other
+    threads run, they may be compiling patterns of their own: then nothing is put off.
+    """
+    compiling = re.compile
+    if threading.active_count() == 1:
+        re.compile = _Later  # type: ignore[assignment]  # for the time of the import
+    try:
+        import_module("yaml")
+    finally:
+        re.compile = compiling
 
 
 def _check_characters(text: str) -> None:

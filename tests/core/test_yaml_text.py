@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -105,3 +107,31 @@ def test_marks_letters_and_signs_of_every_language_are_read() -> None:
 def test_any_text_is_a_value_or_a_problem(text: str) -> None:
     with suppress(YamlProblem):
         parse_yaml(text)
+
+
+class TestLoadingTheLibrary:
+    """In a process of its own, as it is loaded once."""
+
+    PARSED = (
+        "import datetime, re, threading\n"
+        "from apex_cli.core.yaml_text import parse_yaml\n"
+        "{before}\n"
+        "assert parse_yaml('a: 1') == {{'a': 1}}\n"
+        "import yaml\n"
+        "put_off = not isinstance(yaml.reader.Reader.NON_PRINTABLE, re.Pattern)\n"
+        "assert isinstance(re.compile('a'), re.Pattern)\n"
+        "assert yaml.load('[1, 2.5, on, 2004-02-01]', yaml.SafeLoader) == [1, 2.5, True, datetime.date(2004, 2, 1)]\n"
+        "print(put_off)\n"
+    )
+
+    def loaded(self, before: str) -> str:
+        program = self.PARSED.format(before=before)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+    def test_its_own_patterns_are_compiled_when_they_are_used(self) -> None:
+        assert self.loaded("") == "True"
+
+    def test_nothing_is_put_off_where_other_threads_run(self) -> None:
+        assert self.loaded("threading.Thread(target=threading.Event().wait, daemon=True).start()") == "False"
