@@ -28,8 +28,6 @@ MOST_R = Decimal(10)
 RATIO_STEP = Decimal(5)
 """Reward:risk by one unit of its component, which is 0.2 at 1:1."""
 
-PLACES_OF_PARTS = range(len(PART_NAMES))
-
 NOTHING = Experience(
     x=(ZERO,) * len(PART_NAMES),
     xy=(ZERO,) * len(PART_NAMES),
@@ -46,7 +44,7 @@ WEIGHTS_REMEMBERED = 4
 class LessonFacts:
     """What follows from a lesson alone, worked out once: a lesson never changes."""
 
-    __slots__ = ("_expected", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
+    __slots__ = ("_expected", "_sums", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
 
     def __init__(self, lesson: Lesson) -> None:
         """Work out everything but what weights expected."""
@@ -59,6 +57,7 @@ class LessonFacts:
         self.weight = weight_of(lesson)
         self.x = parts_of(conditions)
         self._expected: dict[int, tuple[Weights, Decimal]] = {}
+        self._sums: tuple[Weights, tuple[Decimal, ...]] | None = None
 
     def expected(self, weights: Weights) -> Decimal:
         """Return what *weights* expect of an entry like this one, R."""
@@ -70,6 +69,17 @@ class LessonFacts:
         found = expected_of(weights, self.key, self.score, self.lesson.conditions.parts)
         self._expected[id(weights)] = weights, found
         return found
+
+    def sums(self, base: Weights) -> tuple[Decimal, ...]:
+        """Return what this lesson adds to the sums of an ``Experience`` that is measured from *base*."""
+        if self._sums is None or self._sums[0] is not base:
+            x, weight = self.x, self.weight
+            y = min(max(self.lesson.r, -MOST_R), MOST_R) - self.expected(base)
+            weighed = [weight * each for each in x]
+            upper = [weighed[row] * each for row in range(len(x)) for each in x[row:]]
+            products = [each * y for each in weighed]
+            self._sums = base, (weight, weight * self.score, weight * y, weight * (y * y), *weighed, *products, *upper)
+        return self._sums[1]
 
 
 _facts: dict[int, LessonFacts] = {}
@@ -115,33 +125,57 @@ def key_of(lesson: Lesson) -> str:
 
 def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade: Decimal = ONE) -> Experience:
     """Return *known* with *lesson*, measured from what *base* expected; older ones keep *fade* of their weight."""
-    before = known or NOTHING
-    facts = facts_of(lesson)
-    x, weight, score = facts.x, facts.weight, facts.score
-    y = min(max(lesson.r, -MOST_R), MOST_R) - facts.expected(base)
+    sums = _Sums(known or NOTHING)
+    sums.add(lesson, base, fade)
+    return sums.experience()
 
-    def total(old: Decimal, new: Decimal) -> Decimal:
-        return ((old if fade is ONE else old * fade) + new).quantize(SUM_PLACES)
 
-    size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
-    weighed = [weight * each for each in x]
-    upper = [
-        [total(old, weighed[row] * each) for old, each in zip(known_row[row:], x[row:], strict=True)]
-        for row, known_row in enumerate(before.xx)
-    ]
-    return Experience(
-        trades=before.trades + (not lesson.is_followed),
-        followed=before.followed + lesson.is_followed,
-        newest=max(before.newest, lesson.seq),
-        size=(before.size * fade + size).quantize(SUM_PLACES),
-        weight=total(before.weight, weight),
-        score=total(before.score, weight * score),
-        y=total(before.y, weight * y),
-        yy=total(before.yy, weight * (y * y)),
-        x=tuple([total(old, each) for old, each in zip(before.x, weighed, strict=True)]),
-        xy=tuple([total(old, each * y) for old, each in zip(before.xy, weighed, strict=True)]),
-        xx=tuple([tuple([upper[min(row, at)][abs(at - row)] for at in PLACES_OF_PARTS]) for row in PLACES_OF_PARTS]),
-    )
+class _Sums:
+    """Sums of an ``Experience`` while lessons are added; those of products that mirror each other stand once."""
+
+    __slots__ = ("_followed", "_newest", "_size", "_sums", "_trades")
+
+    def __init__(self, known: Experience) -> None:
+        """Go on from *known*."""
+        self._trades, self._followed = known.trades, known.followed
+        self._newest, self._size = known.newest, known.size
+        upper = (each for row, values in enumerate(known.xx) for each in values[row:])
+        self._sums = [known.weight, known.score, known.y, known.yy, *known.x, *known.xy, *upper]
+
+    def add(self, lesson: Lesson, base: Weights, fade: Decimal = ONE) -> None:
+        """Add *lesson*; the sums so far keep *fade* of their weight."""
+        size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
+        fresh = facts_of(lesson).sums(base)
+        self._trades += not lesson.is_followed
+        self._followed += lesson.is_followed
+        self._newest = max(self._newest, lesson.seq)
+        self._size = (self._size * fade + size).quantize(SUM_PLACES)
+        if fade is ONE:
+            self._sums = [(old + new).quantize(SUM_PLACES) for old, new in zip(self._sums, fresh, strict=True)]
+        else:
+            self._sums = [(old * fade + new).quantize(SUM_PLACES) for old, new in zip(self._sums, fresh, strict=True)]
+
+    def experience(self) -> Experience:
+        """Return the sums as they are kept."""
+        count, sums = len(PART_NAMES), self._sums
+        products = sums[4 + 2 * count :]
+        rows: list[list[Decimal]] = []
+        for row in range(count):
+            rows.append([*(rows[at][row] for at in range(row)), *products[: count - row]])
+            del products[: count - row]
+        return Experience(
+            trades=self._trades,
+            followed=self._followed,
+            newest=self._newest,
+            size=self._size,
+            weight=sums[0],
+            score=sums[1],
+            y=sums[2],
+            yy=sums[3],
+            x=tuple(sums[4 : 4 + count]),
+            xy=tuple(sums[4 + count : 4 + 2 * count]),
+            xx=tuple(map(tuple, rows)),
+        )
 
 
 def all_experience(
@@ -155,9 +189,11 @@ def all_experience(
         base: version that results are measured from.
         after: lessons up to this number are part of *base* and left out.
     """
-    found = dict(kept)
+    found: dict[str, _Sums] = {}
     for lesson in lessons:
         if lesson.seq > after:
-            key = key_of(lesson)
-            found[key] = with_lesson(found.get(key), lesson, base)
-    return found
+            key = facts_of(lesson).key
+            if key not in found:
+                found[key] = _Sums(kept.get(key, NOTHING))
+            found[key].add(lesson, base)
+    return {**kept, **{key: sums.experience() for key, sums in found.items()}}
