@@ -67,8 +67,13 @@ class Execution(NamedTuple):
 
     orders: Orders
     guard: Guard
-    closer: Closer
+    make_closer: Callable[[], Closer]
     executor: TradeExecutor
+
+    @property
+    def closer(self) -> Closer:
+        """What closes positions, always the same one; put together when it is first asked for."""
+        return self.make_closer()
 
 
 def make_execution(
@@ -85,7 +90,6 @@ def make_execution(
     give_plan: GivePlan | None = None,
 ) -> Execution:
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
-    from apex_cli.core.execution.closer import Closer
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import Guard
     from apex_cli.core.execution.orders import Orders
@@ -98,15 +102,21 @@ def make_execution(
     guard = Guard(
         orders=orders, store=store, clock=clock, protection=protection, price_of=price_of, give_plan=give_plan
     )
-    closer = Closer(
-        orders=orders,
-        guard=guard,
-        store=store,
-        clock=clock,
-        ids=ids,
-        enforce_market_hours=limits.risk.enforce_market_hours,
-        quotes_of=quotes_of,
-    )
+
+    @cache
+    def closer() -> Closer:
+        from apex_cli.core.execution.closer import Closer
+
+        return Closer(
+            orders=orders,
+            guard=guard,
+            store=store,
+            clock=clock,
+            ids=ids,
+            enforce_market_hours=limits.risk.enforce_market_hours,
+            quotes_of=quotes_of,
+        )
+
     executor = TradeExecutor(
         store=store,
         clock=clock,
@@ -115,9 +125,9 @@ def make_execution(
         protection=protection,
         orders=orders,
         guard=guard,
-        closer=closer,
+        make_closer=closer,
     )
-    return Execution(orders=orders, guard=guard, closer=closer, executor=executor)
+    return Execution(orders=orders, guard=guard, make_closer=closer, executor=executor)
 
 
 class Parts(NamedTuple):

@@ -148,7 +148,11 @@ class Rig:
         self.execution = quick_execution(
             self.store, self.broker, self.clock, self.ids, self.limits, protection=self.protection
         )
-        _, self.guard, self.closer, self.executor = self.execution
+        self.guard, self.closer, self.executor = (
+            self.execution.guard,
+            self.execution.closer,
+            self.execution.executor,
+        )
         self.gatherer = Gatherer(
             broker=self.broker,
             clock=self.clock,

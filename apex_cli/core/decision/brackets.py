@@ -20,7 +20,6 @@ from apex_cli.core.model.position import Position, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity
-from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.positions.protection import most_to_close, stop_terms
 
 
@@ -79,6 +78,8 @@ def build_bracket(
     Raises:
         ValueError: the decision has no size, or its levels meet on the tick grid.
     """
+    from apex_cli.core.positions.lessons import entry_conditions
+
     sized, signal, side = decision.sized, opportunity.signal, decision.side
     if sized is None:
         raise ValueError(f"signal {decision.signal_id} has no size: it cannot become a bracket")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.record import end_approval, record_decision, record_executed
 from apex_cli.core.errors import ApexError, OutcomeUnknownError
-from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.guard import GivenUp, Guard
 from apex_cli.core.execution.orders import SOUND, Orders
 from apex_cli.core.execution.upkeep import roll_session
@@ -26,6 +25,9 @@ from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.protection import orders_of, uncovered
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
+
+if TYPE_CHECKING:
+    from apex_cli.core.execution.closer import Closer
 
 MOST_ROUNDS = 12
 """How often late refusals are answered before a command ends; a stop is tried fewer times than that."""
@@ -54,9 +56,9 @@ class TradeExecutor:
         protection: ProtectionLimits,
         orders: Orders,
         guard: Guard,
-        closer: Closer,
+        make_closer: Callable[[], Closer],
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; *make_closer* returns what closes a position that gets no stop."""
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -64,7 +66,7 @@ class TradeExecutor:
         self._protection = protection
         self._orders = orders
         self._guard = guard
-        self._closer = closer
+        self._make_closer = make_closer
         self._ask_at: datetime | None = None
         self._not_closed: dict[str, str] = {}
         """Last message by security on a close that failed after a rejected stop: raised once a run."""
@@ -233,7 +235,7 @@ class TradeExecutor:
                 continue
             request = CloseRequest(symbol=each.key, reason="stop_rejected")
             try:
-                await self._closer.close(request)
+                await self._make_closer().close(request)
             except ApexError as error:
                 self._alarm_not_closed(each, f"{each.key}: it could not be closed: {error.message}")
 

@@ -13,7 +13,6 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import Tranche, entry_with_exits
-from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.market.ticks import on_tick
@@ -123,6 +122,8 @@ def allowed_rest(  # noqa: PLR0917 - what a decision reads, in one line
     left = Quantity(min(rest, sized.quantity - filled))
     if left <= ZERO:
         return (_budget_used(entry, sized, price, filled),)
+    from apex_cli.core.decision.plan import decide_at
+
     own = signal.instrument.key
     others = tuple(exposure for exposure in snapshot.exposures if exposure.key != own)
     alone = replace(snapshot, exposures=others, entries_today=max(0, snapshot.entries_today - 1))

@@ -22,7 +22,6 @@ from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.announcements import announce_fills
 from apex_cli.core.positions.ledger import apply_fill, in_order, supersedes
-from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
 from apex_cli.core.state.events import (
     Alarm,
     AlarmRaised,
@@ -248,6 +247,8 @@ def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     for each in fills:
         position, closed = apply_fill(position, each, tx.brackets)
         trips.extend(_with_note(tx, trip, each) for trip in closed)
+    from apex_cli.core.positions.lessons import drop_lesson
+
     _put_position(tx, key, position, fills[-1])
     fresh = {trip.round_trip_id for trip in trips}
     for trip in [t for t in tx.round_trips.values() if t.instrument.key == key]:
@@ -292,6 +293,8 @@ def _put_position(tx: State, key: str, position: Position | None, fill: Fill) ->
 
 
 def _put_round_trip(tx: State, trip: RoundTrip, now: datetime) -> RoundTrip:
+    from apex_cli.core.positions.lessons import keep_lesson
+
     tx.round_trips[trip.round_trip_id] = trip
     seq = tx.emit(RoundTripClosed(at=now, subject=trip.signal_id or trip.instrument.symbol, data=trip))
     keep_lesson(tx, trip, seq)

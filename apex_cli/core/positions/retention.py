@@ -22,7 +22,6 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.position import MOST_ROUND_TRIPS
 from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.positions.ledger import fold, in_order
-from apex_cli.core.positions.lessons import prune_lessons
 from apex_cli.core.positions.trade_locks import prune_locks
 from apex_cli.core.state.tables import State
 
@@ -60,6 +59,8 @@ def prune(state: State, now_session: date) -> None:
         state: changed in place.
         now_session: the running session.
     """
+    from apex_cli.core.positions.lessons import prune_lessons
+
     _prune_fills(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_round_trips(state)

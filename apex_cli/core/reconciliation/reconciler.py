@@ -19,7 +19,6 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.count import FILL_SESSIONS
-from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
@@ -405,6 +404,8 @@ def _put_terms(tx: State, record: OrderRecord, now: datetime) -> None:
 
 def _count_foreign(tx: State, reported: BrokerSnapshot, fills: Sequence[Fill], now: datetime) -> None:
     """Keep trades made outside apex for the day-trade count, each once; positions stay as they are."""
+    from apex_cli.core.day_trades.imports import Report, import_executions
+
     rows = [_execution(fill) for fill in sorted(fills, key=lambda fill: (fill.filled_at, fill.key))]
     seen = {row.security for row in tx.history_fills.values()}
     first: dict[str, Execution] = {}
