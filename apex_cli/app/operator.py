@@ -22,7 +22,7 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import ApprovalRecord, OutboxRow, TradingState
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, TradingState
 from apex_cli.core.model.request import (
     Answer,
     Answered,
@@ -85,6 +85,8 @@ class Operator:
 
     def pending(self) -> tuple[ApprovalRecord, ...]:
         """Return what waits for an answer, best score first."""
+        if not any(each.status is ApprovalStatus.PENDING for each in self.view().approvals.values()):
+            return ()  # whatever time it is
         return self._desk()[1].pending()
 
     def numbers(self) -> Mapping[str, int]:
