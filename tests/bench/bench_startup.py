@@ -1,4 +1,4 @@
-"""Start-up of light commands beside ``python -c "import typer"``, as paired ratios.
+"""Start-up of commands beside ``python -c "import typer"``, as paired ratios.
 
 Run by hand with the interpreter of an environment that apex is installed in, not in editable mode
 (which adds an import hook of its own): ``python tests/bench/bench_startup.py [PAIRS] [OTHER_PYTHON]``.
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 SIZE = ("size", "--entry", "50", "--stop", "48")
+NOTHING_DONE = 8
+"""Exit status of a command that finds nothing to do: that is an answer, too."""
 
 
 class Case(NamedTuple):
@@ -53,6 +55,9 @@ CASES = (
     Case(SIZE, in_demo=True),
     Case((*SIZE, "--json"), in_demo=True),
     Case(("positions",), in_demo=True),
+    Case(("approve",), in_demo=True),
+    Case(("close", "TSLA", "--yes"), in_demo=True),
+    Case(("run", "--once"), in_demo=True),
     Case((), in_demo=True, typed="apex si"),
     Case((), in_demo=True, typed="apex size --e"),
     Case((), in_demo=True, typed="apex close A"),
@@ -70,7 +75,11 @@ def spent(command: Sequence[str], folder: Path, variables: Mapping[str, str]) ->
     """Return what *command* takes as a process of its own."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {**os.environ, **variables}
-    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, cwd=folder, env=environment)
+    done = subprocess.run(
+        command, check=False, capture_output=True, stdin=subprocess.DEVNULL, cwd=folder, env=environment
+    )
+    if done.returncode not in {0, NOTHING_DONE}:
+        raise SystemExit(f"{' '.join(command)}: exit status {done.returncode}")
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
