@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,72 @@ def test_a_configuration_compiles_the_patterns_of_its_loader_alone(tmp_path: Pat
     (tmp_path / "config.yaml").write_text("risk: {capital: 5000}\n")
     _, patterns = loaded_by(SIZE, tmp_path, tmp_path)
     assert len(patterns) == len(_PATTERNS) + 1, patterns
+
+
+CORE, FILES = "apex_cli.core.", "apex_cli.core.adapters.files"
+BROKER = (
+    "apex_cli.app.compose",
+    f"{CORE}adapters.simulated",
+    f"{CORE}venue",
+    f"{CORE}coordinator.coordinator",
+    f"{CORE}signals",
+)
+"""What a command that acts puts together, and what is below it."""
+
+IDLE = (
+    *(f"{CORE}decision.{name}" for name in ("plan", "checks", "kept_inputs", "option_choice", "protection_inputs")),
+    *(f"{CORE}execution.{name}" for name in ("closer", "answers")),
+    *(f"{CORE}signals.{name}" for name in ("ranker", "guarded", "plugin_limits")),
+    *(f"{CORE}management.{name}" for name in ("manager", "repricer", "time_exits", "stop_mover", "delivered")),
+    *(f"{CORE}positions.{name}" for name in ("lessons", "performance", "position_views")),
+    f"{CORE}coordinator.service",
+    f"{CORE}reconciliation.adoption",
+    f"{CORE}reports",
+    "apex_cli.presenters.day",
+)
+"""What a run imports with the first signal, request, position or closed trade."""
+
+PYTHONS = {"csv", "ctypes", "dataclasses", "email", "fractions", "json", "random", "resource", "statistics", "ulid"}
+"""Modules of Python that take a while, and a package that imports some of them."""
+
+QUIET = "execution: {simulation_mode: true}\nrisk: {enforce_market_hours: false}\n"
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a simulated account in which nothing has happened since its first run."""
+    folder = tmp_path_factory.mktemp("quiet")
+    (folder / "config.yaml").write_text(QUIET)
+    loaded_by("run --once", folder, folder)
+    return folder
+
+
+def below(modules: set[str], names: Iterable[str]) -> set[str]:
+    """Return those of *modules* that are one of *names*, or lie in one."""
+    return {module for module in modules for name in names if module == name or module.startswith(f"{name}.")}
+
+
+class TestNothingToDo:
+    def test_a_run_loads_what_acts_with_the_first_thing_to_act_on(self, quiet: Path) -> None:
+        modules, _ = loaded_by("run --once", quiet, quiet)
+        assert not below(modules, (*IDLE, FILES, *PYTHONS))
+
+    @pytest.mark.parametrize("line", ["positions", "approve", "close TSLA --yes"])
+    def test_who_looks_or_finds_nothing_puts_no_broker_together(self, quiet: Path, line: str) -> None:
+        modules, _ = loaded_by(line, quiet, quiet)
+        assert not below(modules, (*BROKER, FILES, *PYTHONS))
+
+    def test_the_status_is_made_without_a_broker(self, quiet: Path) -> None:
+        modules, _ = loaded_by("status", quiet, quiet)
+        assert not below(modules, (*BROKER, FILES, *PYTHONS))
+
+
+def test_a_signal_is_read_and_executed_without_other_formats(quiet: Path) -> None:
+    (quiet / "signals.json").write_text(
+        '[{"signal_id": "s1", "symbol": "AAA", "signal_type": "LONG", "entry_price": 50, "stop_loss": 48,'
+        ' "target_price": 56, "confidence": 0.9}]'
+    )
+    modules, _ = loaded_by("run --once --auto --signals signals.json", quiet, quiet)
+    assert f"{CORE}decision.plan" in modules
+    unread = (f"{FILES}.prices", f"{FILES}.executions", f"{CORE}signals.plugin_limits", f"{CORE}decision.option_choice")
+    assert not below(modules, (*unread, *(PYTHONS - {"json"})))

@@ -27,6 +27,7 @@ from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
+from apex_cli.core.model.protections import NO_PROTECTIONS
 from apex_cli.core.model.records import SignalOutcome, TradingState
 from apex_cli.core.model.side import OrderSide
 from kit import START, FixedClock
@@ -64,7 +65,9 @@ def status(rig: Rig, ending: str) -> OrderStatus:
 
 def following(rig: Rig) -> Orders:
     """Return orders of a broker that may refuse them for a minute after it took them."""
-    return Orders(store=rig.store, broker=rig.broker, clock=rig.clock, patience=Patience(settle_s=60))
+    return Orders(
+        store=rig.store, broker=rig.broker, clock=rig.clock, patience=Patience(settle_s=60), protections=NO_PROTECTIONS
+    )
 
 
 class TestFollowing:
