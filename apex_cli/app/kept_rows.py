@@ -103,9 +103,10 @@ class KeptRows:
 
 
 def _read_by(options: ReplayOptions) -> list[Path]:
-    """Return the files that a replay reads."""
+    """Return the files that a replay reads; a folder beside the bars, as of bars that are kept, is none."""
     actions = (options.actions,) if options.actions is not None else ()
-    return [*sorted(options.bars_dir.iterdir()), *options.signals, *actions]
+    bars = sorted(path for path in options.bars_dir.iterdir() if path.is_file())
+    return [*bars, *options.signals, *actions]
 
 
 def _code_beside(settings: Settings) -> list[Path]:

@@ -126,6 +126,16 @@ class TestGoingOn:
         for options in (shorter, ReplayOptions(bars_dir=bars)):
             assert known.row_of(SweepTask(values={}, settings=made[0].settings, options=options)) is None
 
+    def test_bars_that_are_kept_beside_their_files_are_no_others(self, tmp_path: Path) -> None:
+        bars = tmp_path / "bars"
+        bars.mkdir()
+        (bars / "ACME.csv").write_bytes((DEMO / "AAPL.csv").read_bytes())
+        task = SweepTask(values={}, settings=tasks(tmp_path)[0].settings, options=ReplayOptions(bars_dir=bars))
+        KeptRows(tmp_path / "rows").add(task, run_task(task))
+        (bars / ".apex-bars").mkdir(exist_ok=True)
+        (bars / ".apex-bars" / "ACME.npy").write_bytes(b"")
+        assert KeptRows(tmp_path / "rows").row_of(task) is not None
+
     def test_a_place_that_cannot_be_written_to_stops_nothing(self, tmp_path: Path) -> None:
         made = tasks(tmp_path)
         kept = KeptRows(tmp_path / "none" / "rows")

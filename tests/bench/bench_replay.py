@@ -154,17 +154,33 @@ def sweeps(settings: int, symbols: int = 20, years: int = 10) -> None:
     """Print the seconds a setting with one process, with two, and with a Dask cluster of two workers."""
     with bars_of(symbols, years) as folder:
         tasks = tasks_of(ReplayOptions(bars_dir=folder / "bars", rule="breakout"), settings)
-        alone = seconds(lambda: sweep(tasks, jobs=1))
-        print(f"{settings} settings, 1 process: {alone / settings:.3f} s each", flush=True)
-        both = seconds(lambda: sweep(tasks, jobs=2))
-        print(f"2 processes: {both / settings:.3f} s each, efficiency {alone / both / 2:.2f}", flush=True)
-        if find_spec("distributed") is None:
-            return
-        from distributed import LocalCluster
+        alone = cost_here(lambda: sweep(tasks, jobs=1))
+        print(f"{settings} settings, 1 process: {alone.clock_s / settings:.3f} s each", flush=True)
+        report_sweep("2 processes", alone, cost_here(lambda: sweep(tasks, jobs=2)), settings)
+        if find_spec("distributed") is not None:
+            report_sweep("Dask, 2 workers", alone, cost_here(lambda: on_dask(tasks)), settings)
 
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            dask = seconds(lambda: sweep_on_cluster(tasks, cluster.scheduler_address))
-        print(f"Dask, 2 workers: {dask / settings:.3f} s each, efficiency {alone / dask / 2:.2f}")
+
+def on_dask(tasks: list[SweepTask]) -> None:
+    """Sweep on a cluster that is started for it."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        sweep_on_cluster(tasks, cluster.scheduler_address)
+
+
+def report_sweep(what: str, alone: Cost, both: Cost, settings: int) -> None:
+    """Print the seconds a setting, and what of two processors does the work of one: by the clock, and by their time."""
+    by_clock, by_time = alone.clock_s / both.clock_s / 2, alone.processor_s / both.processor_s
+    print(f"{what}: {both.clock_s / settings:.3f} s each, efficiency {by_clock:.2f}, by processor time {by_time:.2f}")
+
+
+def cost_here(work: Callable[[], object]) -> Cost:
+    """Return what *work* takes this process and those it starts and ends."""
+    begin, before = time.perf_counter(), os.times()
+    work()
+    after = os.times()
+    return Cost(sum(after[:4]) - sum(before[:4]), time.perf_counter() - begin, 0)
 
 
 def tasks_of(options: ReplayOptions, count: int) -> list[SweepTask]:
@@ -178,13 +194,6 @@ def tasks_of(options: ReplayOptions, count: int) -> list[SweepTask]:
         )
         for share in (Decimal(number) / 1000 for number in range(40, 40 + count))
     ]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long *work* takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
