@@ -21,25 +21,11 @@ from apex_cli.app.compose import (
 from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages, model_hook
 from apex_cli.core.coordinator.coordinator import Coordinator, PlayMarket, RunListener
 from apex_cli.core.coordinator.silence import Pulse
-from apex_cli.core.ports import Chore, LearningHook, Ranker, SignalSource, StateStore
+from apex_cli.core.ports import Chore, LearningHook, SignalSource, StateStore
 
 if TYPE_CHECKING:
-    from apex_cli.core.model.decision import Exposure
-    from apex_cli.core.model.signal import Opportunity, Signal
     from apex_cli.core.signals.context import PipelineContext
     from apex_cli.core.state.tables import State
-
-
-class LateRanker:
-    """Scores signals; what it takes to do so is imported with the first one."""
-
-    def __init__(self, make: Callable[[], Ranker]) -> None:
-        """Make nothing yet."""
-        self._ranker = cache(make)
-
-    def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
-        """Return *signal* with a score in 0..1 and its breakdown."""
-        return self._ranker().rank(signal, exposures)
 
 
 class LateLearners:
@@ -101,7 +87,7 @@ def make_coordinator(
         orders=parts.execution.orders,
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
-        ranker=LateRanker(partial(make_ranker, settings, parts.clock, parts.store, parts.bars)),
+        make_ranker=partial(make_ranker, settings, parts.clock, parts.store, parts.bars),
         learning=LateLearners(lambda: make_learners(settings, model_hook(settings), parts.bars)),
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -129,7 +130,7 @@ async def _decide(
         orders=parts.execution.orders,
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
-        ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
+        make_ranker=partial(make_ranker, settings, parts.clock, parts.store, parts.bars),
         sources=(GivenSource(SignalBatch(name=SOURCE, signals=(signal,), where=(SOURCE,))),),
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         dry_run=is_dry,

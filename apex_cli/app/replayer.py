@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -255,7 +255,7 @@ class Replay:
             orders=execution.orders,
             executor=execution.executor,
             gatherer=gatherer,
-            ranker=make_ranker(settings, self._clock, self._store, self._bars),
+            make_ranker=partial(make_ranker, settings, self._clock, self._store, self._bars),
             sources=sources,
             stages=(keeper, *own_stages),
             chores=(

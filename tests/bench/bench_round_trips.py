@@ -170,7 +170,7 @@ def run_apex(bars: list[Bar], folder: Path) -> tuple[float, int, Decimal]:
         orders=execution.orders,
         executor=execution.executor,
         gatherer=gatherer,
-        ranker=SimpleRanker(limits.risk),
+        make_ranker=lambda: SimpleRanker(limits.risk),
         sources=[Strategy(bars)],
         play_market=play,
     )

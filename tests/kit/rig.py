@@ -210,7 +210,7 @@ class Rig:
             orders=self.execution.orders,
             executor=self.executor,
             gatherer=self.gatherer,
-            ranker=SimpleRanker(self.limits.risk),
+            make_ranker=lambda: SimpleRanker(self.limits.risk),
             **{
                 "sources": [self.source],
                 "stages": stages,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -123,7 +124,7 @@ class Coordinator:
         orders: Orders,
         executor: TradeExecutor,
         gatherer: Gatherer,
-        ranker: Ranker,
+        make_ranker: Callable[[], Ranker],
         sources: Sequence[SignalSource],
         stages: Sequence[SignalStage] = (),
         learning: LearningHook | None = None,
@@ -153,7 +154,7 @@ class Coordinator:
         self._orders = orders
         self._executor = executor
         self._gatherer = gatherer
-        self._ranker = ranker
+        self._ranker = cache(make_ranker)
         self._sources = sources
         self._stages = stages
         self._learning = learning
@@ -428,10 +429,25 @@ class Coordinator:
             )
 
     async def _process(self, batch: SignalBatch) -> None:
-        """Put the batch on the bus and work the bus until it is empty."""
+        """Put the batch on the bus and work it until it is empty: route what came in, then act, best first."""
+        routed: list[Ranked | Ended | SignalReport] = []
         try:
             dropped = [self._bus.put(message, Priority.ROUTE) for message in self._incoming(batch)]
-            await self._work_bus()
+            exposures = self._gatherer.exposures(self._store.view())
+            while (message := self._bus.get()) is not None:
+                match message:
+                    case Incoming():
+                        routed.append(await self._route(message, exposures))
+                    case Ranked():
+                        await self._act(message)
+                    case CheckLearning():
+                        self._check_learning()
+                if not self._bus and routed:
+                    self._end([each for each in routed if not isinstance(each, Ranked)])
+                    for each in routed:
+                        if isinstance(each, Ranked):
+                            self._bus.put(each, Priority.EXECUTE)
+                    routed.clear()
             self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
         finally:
             self._bus.clear()
@@ -444,34 +460,6 @@ class Coordinator:
     def _marked(self, signal: Signal) -> Signal:
         """Return *signal* with the mark of who proposed it: the door says so, no source and no step."""
         return signal if signal.proposal == self._proposal else replace(signal, proposal=self._proposal)
-
-    async def _work_bus(self) -> None:
-        """Route what came in, then act on what was ranked, best first."""
-        routed: list[Ranked | Ended | SignalReport] = []
-        exposures = self._gatherer.exposures(self._store.view())
-        while (message := self._bus.get()) is not None:
-            match message:
-                case Incoming():
-                    routed.append(await self._route(message, exposures))
-                case Ranked():
-                    await self._act_on(message)
-                case CheckLearning():
-                    self._check_learning()
-            if not self._bus and routed:
-                self._end([each for each in routed if not isinstance(each, Ranked)])
-                for each in routed:
-                    if isinstance(each, Ranked):
-                        self._bus.put(each, Priority.EXECUTE)
-                routed.clear()
-
-    async def _act_on(self, best: Ranked) -> None:
-        """Act on the best opportunity, or on the best ones where the broker lets many be written down together."""
-        most = 1 if self._dry_run or len(self._bus) < FEW else self._orders.most_together
-        next_best = self._bus.get_best(most - 1)
-        if next_best:
-            await self._act_together([best, *next_best])
-        else:
-            await self._act(best)
 
     def _dropped(self, message: Incoming | Ranked) -> Ended:
         """Return the end of a signal that the full bus had no room for."""
@@ -502,7 +490,7 @@ class Coordinator:
                 return Ended(signal, SignalOutcome.REFUSED, (answer,), where)
             signal = answer
         self._in_flight.add(signal.signal_id)
-        return Ranked(self._ranker.rank(self._marked(signal), (*exposures, *self._planned)), where)
+        return Ranked(self._ranker().rank(self._marked(signal), (*exposures, *self._planned)), where)
 
     async def _identified(self, signal: Signal, now: datetime) -> Signal:
         """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.
@@ -548,30 +536,41 @@ class Coordinator:
     # Decisions out
 
     async def _act(self, message: Ranked) -> None:
-        """Decide on one opportunity and do what was decided."""
+        """Decide on the best opportunity, or the best ones where many are written down at once, and do it."""
+        if next_best := self._next_best():
+            await self._act_together([message, *next_best])
+            return
+        from apex_cli.core.decision.plan import decide
+
         opportunity = message.opportunity
         try:
             snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
         except SecurityError as error:
             self._end([Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)])
             return
-        decision = self._decide(opportunity, snapshot)
+        decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:
             self._plan(decision, opportunity.signal.strategy)
             self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
             return
         match decision.kind:
             case DecisionKind.EXECUTE:
-                await self._execute(opportunity, snapshot, decision, message.where)
+                records = await self._executor.open(opportunity, snapshot, decision)
+                self._report(
+                    executed_report(opportunity, decision, records, message.where)
+                    if records
+                    else duplicate_report(opportunity.signal, message.where)
+                )
             case DecisionKind.QUEUE:
                 self._report(self._queue(opportunity, snapshot, decision, message.where))
             case DecisionKind.REFUSE:
                 self._report(self._refuse(opportunity, snapshot, decision, message.where))
 
-    def _decide(self, opportunity: Opportunity, snapshot: Snapshot) -> Decision:
-        from apex_cli.core.decision.plan import decide
-
-        return decide(opportunity, snapshot, self._limits)
+    def _next_best(self) -> Sequence[Ranked]:
+        """Take off the bus what can be written down together with the best one."""
+        if self._dry_run or len(self._bus) < FEW:
+            return ()
+        return self._bus.get_best(self._orders.most_together - 1)
 
     async def _act_together(self, messages: Sequence[Ranked]) -> None:
         """Decide on several, write all of it down in one commit, and only then send what is executed.
@@ -602,12 +601,14 @@ class Coordinator:
 
     async def _write_down(self, message: Ranked, pledged: Decimal) -> Ended | SignalReport | Opened:
         """Decide on one opportunity of several and write down what was decided; nothing is sent."""
+        from apex_cli.core.decision.plan import decide
+
         opportunity, where = message.opportunity, message.where
         try:
             snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, pledged=pledged)
         except SecurityError as error:
             return Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)
-        decision = self._decide(opportunity, snapshot)
+        decision = decide(opportunity, snapshot, self._limits)
         match decision.kind:
             case DecisionKind.EXECUTE:
                 opening = self._executor.write_down(opportunity, snapshot, decision)
@@ -622,13 +623,6 @@ class Coordinator:
     def _executed(self, opened: Opened) -> SignalReport:
         records = self._orders.records(opened.opening.orders)
         return executed_report(opened.opportunity, opened.decision, records, opened.where)
-
-    async def _execute(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
-        records = await self._executor.open(opportunity, snapshot, decision)
-        if records:
-            self._report(executed_report(opportunity, decision, records, where))
-        else:
-            self._report(duplicate_report(opportunity.signal, where))
 
     def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
         from apex_cli.core.decision.record import record_decision, record_refused

@@ -571,7 +571,7 @@ class Market:
                 limits=limits,
                 day_trades=DayTradeCounter(limits.day_trades),
             ),
-            ranker=SimpleRanker(limits.risk),
+            make_ranker=lambda: SimpleRanker(limits.risk),
             sources=[self.source],
             play_market=self.play,
             **coordinator,
