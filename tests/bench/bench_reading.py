@@ -21,9 +21,9 @@ ROWS = 1_000_000
 ROUNDS = 7
 
 
-def write(path: Path) -> None:
+def write(path: Path, rows: int = ROWS) -> None:
     """Write sessions of 390 minutes, with prices of two places."""
-    dice, day, price, left = random.Random(1), datetime(2015, 1, 2, 9, 30), 10_000, ROWS  # noqa: DTZ001 - wall time
+    dice, day, price, left = random.Random(1), datetime(2015, 1, 2, 9, 30), 10_000, rows  # noqa: DTZ001 - wall time
     with path.open("w", encoding="ascii") as target:
         target.write("Date,Open,High,Low,Close,Volume\n")
         while left:

@@ -1,12 +1,16 @@
 """How fast history is replayed, beside backtesting.py and vectorbt on the same bars, and how the time grows.
 
-Run by hand: ``python tests/bench/bench_replay.py [compare | growth | sweep [N] | stocks | BARS_DIR]``.
+Run by hand: ``python tests/bench/bench_replay.py MODE``, one of ``compare [SYMBOLS]``, which is the usual one,
+``growth``, ``memory``, ``sweep [SETTINGS]``, ``stocks`` and a folder of bars.
 
-``compare`` replays 20 symbols x 10 years of random daily bars in whole processes: the breakout rule, and the four
-scanners with technical analysis, each in turn with the same idea in backtesting.py (extra ``bench``) and in vectorbt,
-where they are installed. Medians of processor time and of the clock, their ratios, and the most memory are printed.
-``growth`` takes 1, 10 and 100 symbols and 1 and 10 years. ``sweep`` replays 200 settings on 1 and 2 processes and a
-Dask cluster of 2. ``stocks`` takes thirteen years of AAPL, GOOG, IBM and MSFT from bokeh and bokeh_sampledata.
+``compare`` replays 20 symbols (or as many as named) x 10 years of random daily bars in whole processes: the breakout
+rule, the four scanners with technical analysis, and the same with the predictions of a model, where scikit-learn is
+there. The first two are taken in turn with the same idea in backtesting.py (extra ``bench``) and in vectorbt, where
+they are installed, here or in the Python that BENCH_BACKTESTING and BENCH_VECTORBT name. A first run of each is not
+counted: it compiles modules and keeps the bars as read. Medians of processor time and of the clock, the median of the
+ratios within a turn, and the most memory are printed. ``growth`` takes 1, 10 and 100 symbols and 1 and 10 years.
+``memory`` replays a million minutes. ``sweep`` replays 200 settings on 1 and 2 processes and a Dask cluster of 2.
+``stocks`` takes thirteen years of AAPL, GOOG, IBM and MSFT from bokeh and bokeh_sampledata.
 """
 
 from __future__ import annotations
@@ -38,6 +42,9 @@ DEMO = Path(__file__).resolve().parents[2] / "apex_cli" / "demo"
 RIVALS = Path(__file__).resolve().parent
 RUNS, SESSIONS_A_YEAR = 5, 252
 SETTINGS = 200
+MINUTES = 1_000_000
+COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The environment of processes that keep the modules they compile."""
 
 
 class Cost(NamedTuple):
@@ -51,7 +58,7 @@ class Cost(NamedTuple):
 def cost_of(*command: str) -> Cost:
     """Run *command* to its end and return what it took."""
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=COMPILING)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -84,11 +91,11 @@ def write_bars(folder: Path, symbols: int, years: int) -> None:
                 low *= 1 - abs(dice.gauss(0, 0.006))
                 prices = [f"{price:.2f}" for price in (opening, high, low, close)]
                 out.writerow([day, *prices, int(10**6 * dice.lognormvariate(0, 0.5))])
-    (folder / "rule.yaml").write_text(f"state: {{dir: {folder / 'state'}}}\n")
-    (folder / "scanners.yaml").write_text(
-        f"state: {{dir: {folder / 'state'}}}\n"
-        f"scanners: {{watch_list: [{', '.join(names)}], target_atr: 5}}\npipeline: {{stages: [technical]}}\n"
-    )
+    state = f"state: {{dir: {folder / 'state'}}}\nprices: {{bars_dir: {bars}}}\n"
+    scanners = f"{state}scanners: {{watch_list: [{', '.join(names)}], target_atr: 5}}\n"
+    (folder / "rule.yaml").write_text(state)
+    (folder / "scanners.yaml").write_text(f"{scanners}pipeline: {{stages: [technical]}}\n")
+    (folder / "model.yaml").write_text(f"{scanners}pipeline: {{stages: [technical, predictor]}}\n")
 
 
 @contextmanager
@@ -100,12 +107,22 @@ def bars_of(symbols: int, years: int) -> Iterator[Path]:
         yield folder
 
 
+PROGRAM = str(Path(sys.executable).with_name("apex"))
+
+
 def apex(folder: Path, what: str) -> tuple[str, ...]:
     """Return the command of a replay."""
     rule = ("--rule", "breakout") if what == "rule" else ()
-    program = str(Path(sys.executable).with_name("apex"))
-    config = str(folder / f"{what}.yaml")
-    return (program, "replay", "--config", config, "--bars", str(folder / "bars"), *rule, "--json")
+    return (
+        PROGRAM,
+        "replay",
+        "--config",
+        str(folder / f"{what}.yaml"),
+        "--bars",
+        str(folder / "bars"),
+        *rule,
+        "--json",
+    )
 
 
 def rivals() -> dict[str, str]:
@@ -115,26 +132,57 @@ def rivals() -> dict[str, str]:
     return here | {name: python for name, python in named.items() if python}
 
 
+def in_turn(commands: dict[str, tuple[str, ...]]) -> dict[str, list[Cost]]:
+    """Return what each of *commands* takes, run in turn; the first turn is not counted."""
+    turns = [{name: cost_of(*command) for name, command in commands.items()} for _ in range(RUNS + 1)]
+    return {name: [turn[name] for turn in turns[1:]] for name in commands}
+
+
 def compare(symbols: int = 20, years: int = 10) -> None:
     """Print what each takes for the same bars, in turn."""
     with bars_of(symbols, years) as folder:
         print(f"{symbols} symbols x {years} years of daily bars, whole processes, medians of {RUNS} in turn")
         for what in ("rule", "scanners"):
-            commands = {"apex": apex(folder, what)}
-            for name, python in rivals().items():
-                commands[name] = (python, str(RIVALS / f"rival_{name}.py"), str(folder / "bars"), what)
-            costs: dict[str, list[Cost]] = {name: [] for name in commands}
-            for _ in range(RUNS):
-                for name, command in commands.items():
-                    costs[name].append(cost_of(*command))
-            ours = medians(costs["apex"])
-            for name, each in costs.items():
-                found = medians(each)
-                ratio = ours.processor_s / found.processor_s
-                print(
-                    f"{what:9} {name:12} {found.processor_s:6.2f} s processor, {found.clock_s:6.2f} s clock, "
-                    f"{found.peak_mb:5.0f} MB" + ("" if name == "apex" else f"; apex takes {ratio:.2f} times that")
-                )
+            beside = {
+                name: (python, str(RIVALS / f"rival_{name}.py"), str(folder / "bars"), what)
+                for name, python in rivals().items()
+            }
+            print_costs(what, in_turn({"apex": apex(folder, what), **beside}))
+        if find_spec("sklearn") is not None:
+            cost_of(PROGRAM, "model", "train", "--config", str(folder / "model.yaml"))
+            commands = {"with a model": apex(folder, "model"), "without": apex(folder, "scanners")}
+            print_costs("scanners", in_turn(commands))
+
+
+def print_costs(what: str, costs: dict[str, list[Cost]]) -> None:
+    """Print the medians of each, and how many times that of the others the first one takes."""
+    first, ours = next(iter(costs.items()))
+    for name, theirs in costs.items():
+        found = medians(theirs)
+        ratio = statistics.median(a.processor_s / b.processor_s for a, b in zip(ours, theirs, strict=True))
+        beside = "" if name == first else f"; {first} takes {ratio:.2f} times that"
+        print(
+            f"{what:9} {name:12} {found.processor_s:6.2f} s processor, {found.clock_s:6.2f} s clock, "
+            f"{found.peak_mb:5.0f} MB{beside}",
+            flush=True,
+        )
+
+
+def memory() -> None:
+    """Print what a million bars of minutes take: read and kept the first time, and as they were kept."""
+    from bench_reading import write
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "bars").mkdir()
+        write(folder / "bars" / "ABC.csv", MINUTES)
+        (folder / "rule.yaml").write_text(f"state: {{dir: {folder / 'state'}}}\n")
+        for run in ("first", "second"):
+            found = cost_of(*apex(folder, "rule"))
+            print(
+                f"{MINUTES:,} minutes, {run} run: {found.processor_s:.2f} s processor, {found.peak_mb:.0f} MB",
+                flush=True,
+            )
 
 
 def growth() -> None:
@@ -142,6 +190,7 @@ def growth() -> None:
     for symbols, years in ((1, 1), (1, 10), (10, 1), (10, 10), (100, 1), (100, 10)):
         with bars_of(symbols, years) as folder:
             for what in ("rule", "scanners"):
+                cost_of(*apex(folder, what))
                 found = medians([cost_of(*apex(folder, what)) for _ in range(3 if symbols < 100 else 1)])
                 print(
                     f"{what:9} {symbols:3} symbols x {years:2} years: {found.processor_s:6.2f} s processor, "
@@ -243,12 +292,14 @@ def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:
 def main() -> None:
     """Measure what the command line names."""
     named = sys.argv[1] if len(sys.argv) > 1 else "compare"
-    modes: dict[str, Callable[[], None]] = {"compare": compare, "growth": growth}
+    modes: dict[str, Callable[[], None]] = {"growth": growth, "memory": memory}
     if named in modes:
         modes[named]()
         return
-    if named == "sweep":
-        sweeps(int(sys.argv[2]) if len(sys.argv) > 2 else SETTINGS)
+    counted: dict[str, tuple[Callable[[int], None], int]] = {"compare": (compare, 20), "sweep": (sweeps, SETTINGS)}
+    if named in counted:
+        work, usual = counted[named]
+        work(int(sys.argv[2]) if len(sys.argv) > 2 else usual)
         return
     with tempfile.TemporaryDirectory() as folder:
         measure(ReplayOptions(bars_dir=write_stocks(Path(folder)) if named == "stocks" else Path(named)))
