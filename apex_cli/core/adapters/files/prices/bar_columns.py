@@ -21,6 +21,12 @@ BLOCK = 128
 KEPT_BLOCKS = 64
 """Blocks of bars that are kept as values."""
 
+MOST_MOMENTS = 200_000
+"""Moments up to which all are made at once, as each is looked at many times."""
+
+PART = 65_536
+"""Numbers that are made into floats at once: those in between take little memory."""
+
 MOST_DIGITS = 15
 """Digits that a float holds exactly."""
 
@@ -54,11 +60,16 @@ class ExactNumbers(NamedTuple):
         made = map(Decimal, self.digits.tolist())
         return [value.scaleb(-places) for value, places in zip(made, self.places.tolist(), strict=True)]
 
-    def floats(self) -> NDArray[np.float64]:
-        """Return the nearest floats."""
+    def floats(self, into: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the nearest floats, written *into* an array where one is given."""
         import numpy as np
 
-        return self.digits / (10.0 ** np.arange(MOST_DIGITS + 1))[self.places]
+        found = np.empty(len(self.digits)) if into is None else into
+        units = 10.0 ** np.arange(MOST_DIGITS + 1)
+        for first in range(0, len(found), PART):
+            rows = slice(first, first + PART)
+            np.divide(self.digits[rows], units[self.places[rows]], out=found[rows])
+        return found
 
 
 class ColumnData(NamedTuple):
@@ -144,8 +155,10 @@ class BarColumns(Sequence[Bar]):
         import numpy as np
 
         rows = slice(self._first, self._last)
-        columns = [numbers.part(rows).floats() for numbers in self._data.numbers]
-        return self._data.ends[rows] // MICRO, np.ascontiguousarray(columns, dtype=np.float64)
+        columns = np.empty((len(self._data.numbers), len(self)))
+        for numbers, column in zip(self._data.numbers, columns, strict=True):
+            numbers.part(rows).floats(column)
+        return self._data.ends[rows] // MICRO, columns
 
     def array(self) -> NDArray[np.int64]:
         """Return the rows that ``array_of`` describes."""
@@ -251,7 +264,11 @@ class Ends(Sequence[datetime]):
     def __getitem__(self, at: slice) -> Sequence[datetime]: ...
     def __getitem__(self, at: int | slice) -> datetime | Sequence[datetime]:
         """Return one end, or a part of them."""
-        return Ends(self._ends[at]) if isinstance(at, slice) else moment(int(self._ends[at]))
+        return Ends(self._ends[at]) if isinstance(at, slice) else moment(self._numbers[at])
+
+    def __iter__(self) -> Iterator[datetime]:
+        """Yield every end."""
+        return map(moment, self._numbers)
 
 
 def array_of(bars: Sequence[Bar]) -> NDArray[np.int64] | None:
@@ -298,8 +315,8 @@ def columns_from(array: NDArray[np.int64], symbol: str) -> tuple[BarColumns, Seq
     return BarColumns(data, 0, array.shape[1]), Ends(array[1])
 
 
-def moments_of(parts: Iterable[Sequence[datetime]]) -> list[datetime]:
-    """Return every moment of *parts*, each once, oldest first."""
+def moments_of(parts: Iterable[Sequence[datetime]]) -> Sequence[datetime]:
+    """Return every moment of *parts*, each once, oldest first; very many are made when they are asked for."""
     columns, others = [], set[datetime]()
     for part in parts:
         if isinstance(part, Ends):
@@ -309,8 +326,10 @@ def moments_of(parts: Iterable[Sequence[datetime]]) -> list[datetime]:
     if columns:
         import numpy as np
 
-        found = list(map(moment, np.unique(np.concatenate(columns)).tolist()))
-        return sorted(others.union(found)) if others else found
+        found = Ends(np.unique(np.concatenate(columns)))
+        if not others:
+            return found if len(found) > MOST_MOMENTS else list(found)
+        return sorted(others.union(found))
     return sorted(others)
 
 

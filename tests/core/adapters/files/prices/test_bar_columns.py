@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from apex_cli.core.adapters.files.prices import csv_bars, plain_bars
+from apex_cli.core.adapters.files.prices import bar_columns, csv_bars, plain_bars
 from apex_cli.core.adapters.files.prices.bar_series import make_series
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.prices.price_files import read_prices
@@ -238,3 +238,15 @@ def test_the_moments_of_columns_and_of_plain_ends_are_merged() -> None:
     assert found == [*series.ends[:5], other[1]]
     assert moments_of([other, other]) == list(other)
     assert moments_of([]) == []
+
+
+def test_very_many_moments_are_the_same_and_made_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = read_columns(BytesIO("\n".join(daily_file()).encode()), "ABC", FileHints())
+    assert series is not None
+    few = moments_of([series.ends, series.ends[2:4]])
+    monkeypatch.setattr(bar_columns, "MOST_MOMENTS", 3)
+    many = moments_of([series.ends, series.ends[2:4]])
+    assert not isinstance(many, list)
+    assert list(many) == few == [many[at] for at in range(len(many))]
+    assert many[-1] == few[-1]
+    assert list(many[2:5]) == few[2:5]
