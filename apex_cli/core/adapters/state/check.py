@@ -1,4 +1,7 @@
-"""Checks everything in the state folder: reads only, takes no lock, and names the command that mends each defect."""
+"""Checks everything in the state folder: reads only, takes no lock, and names the command that mends each defect.
+
+Only what a power failure has interrupted is finished first, as every command does that opens the state.
+"""
 
 from __future__ import annotations
 
