@@ -63,9 +63,7 @@ class LazyGroup(TyperGroup):
         command = get_command(APPS[cmd_name])
         command.name = cmd_name
         page = PAGES.get(cmd_name, cmd_name)
-        if (DOCS / f"{page}.md").exists():
-            command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {page}")))
-        _explain_itself(command)
+        _explain_itself(command, f"More: apex help {page}" if (DOCS / f"{page}.md").exists() else "")
         return command
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - Typer's own types are private
@@ -133,17 +131,18 @@ VALUE_NAMES = {
 """How help calls the value of an option that has no name of its own for it, by kind."""
 
 
-def _explain_itself(command: Any) -> None:  # noqa: ANN401 - Typer's own type is private
-    """Let *command* draw our help sheet, without the names of types, such as ``<int>``."""
+def _explain_itself(command: Any, more: str) -> None:  # noqa: ANN401 - Typer's own type is private
+    """Let *command* draw our help sheet, without the names of types, such as ``<int>``; it ends with *more*."""
     for option in command.params:
         if option.param_type_name == "option" and option.metavar is None and not option.is_flag:
             option.metavar = VALUE_NAMES.get(option.type.name)
         elif option.param_type_name == "argument" and option.metavar is None:
             option.metavar = option.name.upper() + ("..." if option.nargs != 1 else "")
+    command.epilog = "\n\n".join(filter(None, (command.epilog, more)))
     command.short_help = (command.help or "").partition("\n\n")[0].replace("\n", " ")
     command.format_help = partial(_draw_help, command)
     for inner in getattr(command, "commands", {}).values():
-        _explain_itself(inner)
+        _explain_itself(inner, more)
 
 
 def _draw_help(command: Any, context: Any, formatter: Any) -> None:  # noqa: ANN401, ARG001 - Typer's own types are private; Typer's signature

@@ -25,7 +25,7 @@ def try_channels(
     from apex_cli.notify import is_wanted
 
     if not is_wanted(settings):
-        raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
+        raise NothingToDo("no_channel", "No channel is set up.", hint="See: apex help notifications")
     from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.messages.notices import hello_notice
 

@@ -65,7 +65,7 @@ CHANNELS = Table[Standing](
     Column("last_error", lambda s: s.delivery.last_error, "Last error", shown=lambda text: text or DASH, wraps=True),
     Column("last_error_at", lambda s: s.delivery.last_error_at),
     Column("next_try_at", lambda s: s.delivery.next_try_at),
-    empty="No channel is set up; see notify in config.example.yaml.",
+    empty="No channel is set up: apex help notifications",
 )
 
 
