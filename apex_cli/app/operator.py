@@ -107,10 +107,12 @@ class Operator:
         """Return the ids of the approvals that *names* name now; what names none stays as it is, to be reported."""
         from contextlib import suppress
 
-        found = dict(zip(names, names, strict=True))
+        if not names:
+            return ()
+        desk, found = self._desk()[1], dict(zip(names, names, strict=True))
         for name in names:
             with suppress(InputError):
-                found[name] = self.find(name).approval_id
+                found[name] = desk.find(name).approval_id
         return tuple(found.values())
 
     def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
