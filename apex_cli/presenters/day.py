@@ -25,8 +25,8 @@ from apex_cli.core.reports.board import Board, Day, Gauge
 from apex_cli.presenters.approvals import APPROVALS, ApprovalRow
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.positions import POSITIONS
-from apex_cli.presenters.screen.blocks import FIRST, Cell, Grid, Head, Tone, bar, heads
-from apex_cli.presenters.screen.fit import picked, places_that_fit
+from apex_cli.presenters.screen.blocks import FIRST, Cell, Grid, Head, Tone, bar, heads, picked
+from apex_cli.presenters.screen.fit import places_that_fit
 from apex_cli.presenters.screen.formats import DASH, clock_time, gain, moment, money, percent, share, short_time, signed
 
 MODE_MEANINGS = {

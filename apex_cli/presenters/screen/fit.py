@@ -126,22 +126,6 @@ def column_widths(grid: Grid, width: int) -> list[int]:
     return need
 
 
-def picked(grid: Grid, places: Sequence[int]) -> Grid:
-    """Return *grid* with the columns at *places* only."""
-    return Grid(
-        title=grid.title,
-        columns=tuple(grid.columns[place] for place in places),
-        rows=tuple(tuple(row[place] for place in places) for row in grid.rows),
-        empty=grid.empty,
-    )
-
-
-def without_empty(grid: Grid) -> Grid:
-    """Return *grid* without the columns that say nothing in any row."""
-    filled = [place for place in range(len(grid.columns)) if any(row[place].text for row in grid.rows)]
-    return picked(grid, filled) if grid.rows and len(filled) < len(grid.columns) else grid
-
-
 def _total(need: Sequence[int], places: Sequence[int]) -> int:
     return sum(need[place] for place in places) + GAP * max(0, len(places) - 1)
 

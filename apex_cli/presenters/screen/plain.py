@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot, spaced
+from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot, spaced, without_empty
 
 if TYPE_CHECKING:
     from apex_cli.core.model.account import AccountBadge
@@ -39,7 +39,6 @@ def _fields(rows: tuple[tuple[str, Cell], ...]) -> str:
 
 
 def _grid(grid: Grid) -> str:
-    from apex_cli.presenters.screen.fit import without_empty
 
     if not grid.rows:
         return grid.empty

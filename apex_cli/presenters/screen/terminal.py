@@ -12,7 +12,7 @@ from rich.text import Text
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Plot, Tone, spaced
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Plot, Tone, picked, spaced, without_empty
 from apex_cli.presenters.screen.fit import (
     GAP,
     LEAST_TEXT,
@@ -20,12 +20,10 @@ from apex_cli.presenters.screen.fit import (
     Stacked,
     column_widths,
     lower_lines,
-    picked,
     places_that_fit,
     stacked,
     width_of,
     widths_of,
-    without_empty,
 )
 
 if TYPE_CHECKING:
