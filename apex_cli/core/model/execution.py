@@ -43,11 +43,26 @@ SEC_TYPE_OF_MARKET = {
 }
 
 
-class Execution(Value, frozen=True, kw_only=True):
-    """One execution of a report, without price and order."""
+class Corrected(Value, frozen=True, kw_only=True):
+    """What the broker numbers, and may correct later."""
 
     exec_id: str
     """The broker's id. A correction differs only after the last dot and replaces the first."""
+
+    @property
+    def key(self) -> str:
+        """Identity of the execution without its correction number."""
+        return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def revision(self) -> int:
+        """Number of the correction; the highest one counts."""
+        tail = self.exec_id.rpartition(".")[2]
+        return int(tail) if tail.isdigit() and tail != self.exec_id else 0
+
+
+class Execution(Corrected, frozen=True, kw_only=True):
+    """One execution of a report, without price and order."""
 
     security: str
     """Identity of the security, spelled as ``Instrument.key``."""
@@ -68,14 +83,3 @@ class Execution(Value, frozen=True, kw_only=True):
 
     held_before: Decimal | None = None
     """Signed quantity held before it, on the oldest execution of a security, where it can be reported."""
-
-    @property
-    def key(self) -> str:
-        """Identity of the execution without its correction number."""
-        return self.exec_id.rpartition(".")[0] or self.exec_id
-
-    @property
-    def revision(self) -> int:
-        """Number of the correction; the highest one counts."""
-        tail = self.exec_id.rpartition(".")[2]
-        return int(tail) if tail.isdigit() and tail != self.exec_id else 0

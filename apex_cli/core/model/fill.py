@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.execution import Corrected
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole
@@ -27,11 +27,8 @@ class Settlement(StrEnum):
     """A part of a unit that a split left."""
 
 
-class Fill(Value, frozen=True, kw_only=True):
+class Fill(Corrected, frozen=True, kw_only=True):
     """One execution with its commission; applied once, however often it is delivered."""
-
-    exec_id: str
-    """The broker's id. A correction differs only after the last dot and replaces the first."""
 
     client_order_id: str = ""
     """The order it belongs to; empty for a trade made outside apex."""
@@ -66,11 +63,6 @@ class Fill(Value, frozen=True, kw_only=True):
     """Set where nothing was traded: a contract ended, or delivered what it is about; a split left a fraction."""
 
     @property
-    def key(self) -> str:
-        """Identity of the execution without its correction number."""
-        return self.exec_id.rpartition(".")[0] or self.exec_id
-
-    @property
     def cost(self) -> Usd:
         """The commission in account currency."""
         return self.commission if self.commission_rate is None else Usd(self.commission * self.commission_rate)
@@ -90,9 +82,3 @@ class Fill(Value, frozen=True, kw_only=True):
         """True where a holding shrank without a trade: to the day-trade count it is held on."""
         is_option = self.instrument.market_type is MarketType.OPTIONS
         return self.settlement is not None and (is_option or self.settlement is Settlement.PAID_IN_CASH)
-
-    @property
-    def revision(self) -> int:
-        """Number of the correction; the highest one counts."""
-        tail = self.exec_id.rpartition(".")[2]
-        return int(tail) if tail.isdigit() and tail != self.exec_id else 0
