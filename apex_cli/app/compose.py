@@ -376,7 +376,7 @@ def make_position_chores(
 
     orders, guard, management = execution.orders, execution.guard, limits.management
     return (
-        TimeKeeper(orders=orders, closer=execution.closer, store=store, clock=clock, management=management),
+        TimeKeeper(orders=orders, make_closer=execution.make_closer, store=store, clock=clock, management=management),
         Repricer(orders=orders, guard=guard, gatherer=gatherer, store=store, clock=clock, limits=limits),
         Manager(orders=orders, guard=guard, gatherer=gatherer, store=store, clock=clock, management=management),
     )

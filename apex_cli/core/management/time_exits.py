@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ApexError, BusyError, NothingToDo
-from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.market.calendar import market_status
@@ -19,6 +20,9 @@ from apex_cli.core.positions.holding import BEFORE_EXPIRY, END_OF_DAY, TimeClose
 from apex_cli.core.positions.protection import orders_of
 from apex_cli.core.state.events import EndOfDayExit, ExpiryExit, TimedClose, TimeExit
 
+if TYPE_CHECKING:
+    from apex_cli.core.execution.closer import Closer
+
 EXITS: dict[str, type[TimeExit | ExpiryExit | EndOfDayExit]] = {END_OF_DAY: EndOfDayExit, BEFORE_EXPIRY: ExpiryExit}
 """What reports a close, by its reason; anything else is a time exit."""
 
@@ -27,11 +31,17 @@ class TimeKeeper:
     """A chore of the loop: time exits, and flat before the close."""
 
     def __init__(
-        self, *, orders: Orders, closer: Closer, store: StateStore, clock: Clock, management: ManagementLimits
+        self,
+        *,
+        orders: Orders,
+        make_closer: Callable[[], Closer],
+        store: StateStore,
+        clock: Clock,
+        management: ManagementLimits,
     ) -> None:
         """Watch the time of what is held and of entries that rest, by the rules of *management*."""
         self._orders = orders
-        self._closer = closer
+        self._make_closer = make_closer
         self._store = store
         self._management = management
         self._clock = clock
@@ -72,7 +82,7 @@ class TimeKeeper:
         return True
 
     async def _close(self, key: str, close: TimeClose, subject: str) -> None:
-        closed = await self._closer.close(CloseRequest(symbol=key, reason=close.reason))
+        closed = await self._make_closer().close(CloseRequest(symbol=key, reason=close.reason))
         done = TimedClose(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
         event_type = EXITS.get(close.reason, TimeExit)
         self._attempts.note(event_type(at=self._clock.now(), subject=subject, data=done))
