@@ -237,6 +237,7 @@ IDLE = (
     *(f"{CORE}management.{name}" for name in ("manager", "repricer", "time_exits", "stop_mover", "delivered")),
     *(f"{CORE}positions.{name}" for name in ("lessons", "performance", "position_views")),
     f"{CORE}coordinator.service",
+    f"{CORE}learning.learners",
     f"{CORE}reconciliation.adoption",
     f"{CORE}reports",
     "apex_cli.presenters.day",

@@ -29,19 +29,23 @@ if TYPE_CHECKING:
 
 
 class LateLearners:
-    """Learns from closed trades; what it takes to do so is imported with the first look."""
+    """Learns from closed trades; what it takes to do so is imported with the first lesson or followed signal."""
 
     def __init__(self, make: Callable[[], LearningHook]) -> None:
         """Make nothing yet."""
         self._learners = cache(make)
+        self._is_blank = True
 
     def prepare(self, state: State, now: datetime) -> None:
         """Gather what the next ``check`` needs from outside the state, before its transaction."""
-        self._learners().prepare(state, now)
+        self._is_blank = not (state.lessons or state.followed or state.learning.newest)
+        if not self._is_blank:
+            self._learners().prepare(state, now)
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt if there is reason to, inside the caller's transaction."""
-        self._learners().check(state, now)
+        if not self._is_blank:
+            self._learners().check(state, now)
 
 
 class PositionChores:
