@@ -293,7 +293,7 @@ class TestTime:
             ("2004-03-13", "no NYSE trading day"),
             ("2204-03-15", "lies outside the years 1900 to 2199"),
             ("1899-01-04", "lies outside the years 1900 to 2199"),
-            ("2004-13-45", "does not match"),
+            ("2004-13-45", "is no date"),
         ],
     )
     def test_bars_until_takes_a_trading_day(self, apex: Callable[..., Any], day: str, words: str) -> None:
