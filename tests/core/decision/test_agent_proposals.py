@@ -120,7 +120,7 @@ def test_no_order_leaves_for_a_proposal_even_where_a_decision_says_so() -> None:
 
 
 async def _ranked(rig: Rig, signal: Signal) -> Any:
-    return rig.coordinator._ranker.rank(signal, ())
+    return rig.coordinator._ranker().rank(signal, ())
 
 
 def test_an_agent_ends_no_approval_but_its_own() -> None:
