@@ -52,7 +52,7 @@ def blocks(text: str) -> tuple[Block, ...]:
 def drawn(text: str) -> str:
     console = Console(file=io.StringIO(), force_terminal=True, width=60, highlight=False, color_system="truecolor")
     draw(blocks(text), console)
-    console.print(panel(text, blocks(text), subtitle=text))
+    console.print(panel(text, blocks(text), subtitle=text, width=60))
     assert isinstance(console.file, io.StringIO)
     return OWN_COLOURS.sub("", console.file.getvalue())
 
