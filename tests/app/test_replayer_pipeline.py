@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.app import pipeline
+from apex_cli.app import pipeline, replayer
 from apex_cli.app.replayer import Replay, ReplayOptions, foreknowledge, replay
 from apex_cli.app.resources import read_settings
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
@@ -82,6 +83,17 @@ def test_later_bars_change_nothing_earlier(tmp_path: Path, whole: Any, chosen: S
     assert short.trades == tuple(trade for trade in whole.trades if trade.exit_time.date() <= last)
     assert short.curve == tuple(point for point in whole.curve if point.at.date() <= last)
     assert short.adaptations == tuple(one for one in whole.adaptations if one.made_at.date() <= last)
+
+
+def test_told_beforehand_what_is_due_or_not_a_replay_is_the_same(
+    tmp_path: Path, whole: Any, chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in DEMO.glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(replayer, "foresee", lambda *_: None)
+    alone = replay(chosen, ReplayOptions(bars_dir=tmp_path))
+    assert alone.trades
+    assert (alone.trades, alone.outcomes, alone.refusals) == (whole.trades, whole.outcomes, whole.refusals)
 
 
 def test_a_named_rule_takes_the_place_of_the_scanners(chosen: Settings) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import Indicators
 from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import reward_risk
@@ -257,6 +258,25 @@ def test_a_replay_finds_bar_by_bar_what_each_beginning_of_the_history_gives(scan
         assert whole.look(now) == by_itself
         found += len(by_itself)
     assert found
+
+
+@pytest.mark.parametrize("scan", [mean_reversion, momentum_breakout])
+def test_each_signal_of_a_replay_was_foreseen(scan: Any) -> None:
+    names = ("AAPL", "IBM", "MSFT")
+    watch = Watch(scan, {name: bars_of(spiky(seed, 300, step=0.03), name) for seed, name in enumerate(names, 11)})
+    history, how = History(watch.source, are_fixed=True), {"interval": timedelta(0), "needs_open_market": False}
+    told, asked = (
+        GuardedSource("probe", Scanner("probe", scan, watch.context, history, **how), watch.context.notice)
+        for _ in "12"
+    )
+    ends = [bar.end for bar in watch.source.by_symbol["AAPL"]]
+    assert told.foresees() == {}
+    assert set(told.wakes(ends) or ()) == set(told.foresees())
+    found = {
+        (end, signal.symbol) for end in ends for batch in asked.poll(end - LAST_SECOND) for signal in batch.signals
+    }
+    assert found
+    assert found <= {(end, symbol) for end, symbols in told.foresees().items() for symbol in symbols}
 
 
 def test_bars_that_never_change_still_grow_old() -> None:
