@@ -447,10 +447,15 @@ class Orders:
     # What is known
 
     def may_turn_up(self, client_order_id: str) -> bool:
-        """Return whether an order of unknown fate was written down so recently that its absence proves nothing."""
+        """Return whether an order of unknown fate was written down so recently that its absence proves nothing.
+
+        Never at a broker that is in this process: its clock may be behind what a killed process wrote down.
+        """
         record: OrderRecord | None = self._store.view().orders.get(client_order_id)
         wait = timedelta(seconds=self._patience.never_sent_after_s)
-        return record is not None and record.status in UNSETTLED and self._clock.now() - record.created_at < wait
+        if not wait or record is None or record.status not in UNSETTLED:
+            return False
+        return self._clock.now() - record.created_at < wait
 
     def records(self, orders: Iterable[Order]) -> tuple[OrderRecord, ...]:
         """Return what is known of *orders* now."""

@@ -213,6 +213,14 @@ class TestRecovering:
         assert rig.at_venue() == {"AAPL": 15}
         assert len(rig.entries_at_venue()) == 1
 
+    def test_it_is_closed_too_where_the_clock_of_the_venue_is_behind_what_was_written_down(self) -> None:
+        rig, broker = unreliable()
+        broker.fates.append(Fate.LOST_BEFORE)
+        rig.feed(signal(rig))
+        rig.clock.advance(minutes=-30)
+        rig.run(rig.executor.recover())
+        assert statuses(rig) == {"E": NEVER, "S1": NEVER, "T1": NEVER}
+
     def test_an_incomplete_answer_leaves_it_unknown_and_the_symbol_blocked(self) -> None:
         rig, broker = unreliable()
         broker.fates.append(Fate.LOST_BEFORE)
