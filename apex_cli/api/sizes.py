@@ -13,7 +13,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.size import Binding
+from apex_cli.core.model.trade_size import Binding
 from apex_cli.core.model.wording import amounts_in
 from apex_cli.core.signals.strategy import Number
 

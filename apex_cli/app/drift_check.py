@@ -18,7 +18,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.risk import CapitalBase
+from apex_cli.core.model.risk_limits import CapitalBase
 
 if TYPE_CHECKING:
     from apex_cli.app.replayer import OnStep

@@ -17,11 +17,11 @@ from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.position import reward_risk
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 
 if TYPE_CHECKING:
     from apex_cli.core.decision.trade_costs import NetRatio
-    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.core.model.risk_limits import RiskLimits
     from apex_cli.settings.sections import Settings
 
 

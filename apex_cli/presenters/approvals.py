@@ -15,7 +15,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads

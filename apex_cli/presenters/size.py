@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from apex_cli.core.model.size import Binding, Sized
+from apex_cli.core.model.trade_size import Binding, Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Tone, bar
 from apex_cli.presenters.screen.formats import money, number, price, rate_data, rate_text, ratio, units
@@ -13,7 +13,7 @@ from apex_cli.presenters.screen.formats import money, number, price, rate_data, 
 if TYPE_CHECKING:
     from apex_cli.core.decision.trade_costs import NetRatio
     from apex_cli.core.model.money import Price
-    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.core.model.risk_limits import RiskLimits
     from apex_cli.core.model.side import OrderSide
 
 BINDING_WORDS = {

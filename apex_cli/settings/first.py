@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import number_of
-from apex_cli.core.model.risk import CapitalBase
+from apex_cli.core.model.risk_limits import CapitalBase
 
 MOST_CAPITAL = Decimal(10**12)
 MOST_RISK_PCT = Decimal(50)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from apex_cli.core.model.learning import LearningLimits
     from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, Limits, ProtectionLimits, ReconcileLimits
     from apex_cli.core.model.management import ManagementLimits
-    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.core.model.risk_limits import RiskLimits
     from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
     from apex_cli.settings.contacts import DashboardSettings, NotifySettings
     from apex_cli.settings.doors import ListenSettings
@@ -53,7 +53,7 @@ class StateSettings(Value, frozen=True, kw_only=True):
 
 SECTIONS = {
     "execution": "apex_cli.core.model.execution_limits",
-    "risk": "apex_cli.core.model.risk",
+    "risk": "apex_cli.core.model.risk_limits",
     "approval": "apex_cli.core.model.limits",
     "day_trades": "apex_cli.core.model.limits",
     "protection": "apex_cli.core.model.limits",

@@ -25,7 +25,7 @@ OF_THE_CORE = {
     "apex_cli.core.model.reason",
     "apex_cli.core.model.records",
     "apex_cli.core.model.request",
-    "apex_cli.core.model.size",
+    "apex_cli.core.model.trade_size",
     "apex_cli.core.positions.position_views",
 }
 """Modules of values that are not the API's own."""

@@ -19,7 +19,7 @@ from apex_cli.core.adapters.state.journal import Journal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.money import ceil_to_step
-from apex_cli.core.model.risk import CapitalBase
+from apex_cli.core.model.risk_limits import CapitalBase
 from apex_cli.core.reports.drift_report import Drift
 from apex_cli.settings.brokers import CommissionModel
 from apex_cli.settings.sections import Settings

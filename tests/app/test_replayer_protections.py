@@ -29,7 +29,7 @@ from apex_cli.core.model.protections import (
     StopGuards,
     StrategyBudgets,
 )
-from apex_cli.core.model.risk import CapitalBase
+from apex_cli.core.model.risk_limits import CapitalBase
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.settings.lock_files import BlackoutSettings, ProtectionSettings, SectorSettings
 from apex_cli.settings.sections import Settings

@@ -38,7 +38,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType
 from apex_cli.core.positions.lessons import entry_conditions, prune_lessons

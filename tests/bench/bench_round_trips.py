@@ -37,7 +37,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalReport
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import SignalBatch
 from kit import SequentialIds

@@ -29,7 +29,7 @@ from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.request import Closed, CloseRequest
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
 from apex_cli.core.positions.protection import protection_of

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.position import reward_risk
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal
 

@@ -18,7 +18,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.positions.booking import book
 from apex_cli.core.state.events import Intent
 from apex_cli.core.state.tables import State

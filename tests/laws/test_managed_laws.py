@@ -19,7 +19,7 @@ from apex_cli.core.model.execution_limits import ExecutionLimits, RepriceLimits
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.management import ManagementLimits, MaxHolding, TrailingStop
 from apex_cli.core.model.order import EntryOrder, Order, OrderRole, OrderStatus, OrderType
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.state.tables import State
 from kit import MemoryStore
 from kit.faults import FailingStore, Fate, UnreliableBroker

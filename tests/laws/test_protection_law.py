@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.order import EntryOrder, OrderRole
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from kit import MemoryStore
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Rig, auto, make_signal

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from apex_cli.core.decision.sizing import size_as_given
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.presenters.size import bound_words
 
 

@@ -21,7 +21,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, Counters, PositionRecord
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.state.tables import State

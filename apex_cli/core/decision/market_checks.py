@@ -23,10 +23,10 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import Phase
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import EVERYTHING
-from apex_cli.core.model.risk import OnObstacle
+from apex_cli.core.model.risk_limits import OnObstacle
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.size import Sized
 from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import percent, plain, price
 from apex_cli.core.positions.holding import flat_from
 

@@ -22,7 +22,7 @@ from apex_cli.core.model.position import reward_risk
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.model.size import Binding, Sized
+from apex_cli.core.model.trade_size import Binding, Sized
 from apex_cli.core.model.wording import amounts_in, decimals
 
 

@@ -24,7 +24,7 @@ from apex_cli.core.model.protections import (
     StrategyBudget,
     TradeLock,
 )
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import decimals, money, percent
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by

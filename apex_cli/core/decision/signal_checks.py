@@ -17,7 +17,7 @@ from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import word_problem
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import decimals, plain, price, units
 from apex_cli.core.venue.costs import CostModel
 

@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.size import Binding, Multiplier
+from apex_cli.core.model.trade_size import Binding, Multiplier
 from apex_cli.core.model.wording import percent
 
 if TYPE_CHECKING:
     from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
     from apex_cli.core.model.position import RoundTrip
     from apex_cli.core.model.protections import SizingLimits
-    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.core.model.risk_limits import RiskLimits
 
 ONE = Decimal(1)
 STEP = Decimal("0.0001")

@@ -14,8 +14,8 @@ from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step, floor_to_step
 from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Binding, Multiplier, Sized
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Binding, Multiplier, Sized
 from apex_cli.core.model.wording import money, percent, plain, units
 
 WHOLE_UNIT_MARKETS = frozenset({MarketType.EQUITY, MarketType.OPTIONS})

@@ -12,7 +12,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Usd
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.venue.costs import CostModel
 
 

@@ -11,10 +11,10 @@ from apex_cli.core.model.decision import Check, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 
 
 class CheckContext(Value, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, RestingEntry
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import plain, units
 
 

@@ -18,7 +18,7 @@ from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.side import OrderSide, PositionSide
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.trade_size import Sized
 
 
 class TradingMode(StrEnum):

@@ -19,7 +19,7 @@ from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 
 
 class DayTradeRegime(StrEnum):

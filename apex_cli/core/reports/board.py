@@ -25,7 +25,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
 from apex_cli.core.positions.trade_locks import locks_in_force

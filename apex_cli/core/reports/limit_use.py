@@ -16,7 +16,7 @@ from apex_cli.core.model.decision import DayTradeStatus, Exposure
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.protections import Protections
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.state.tables import State
 
 Correlate = Callable[[str, str], Decimal | None]

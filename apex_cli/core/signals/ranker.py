@@ -15,7 +15,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import (
     Expectation,

@@ -24,7 +24,7 @@ from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, StateStore
 from apex_cli.core.state.tables import State

@@ -14,7 +14,7 @@ from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import BetaLimits, CorrelationLimits, Protections, SectorLimits
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import SignalType
 

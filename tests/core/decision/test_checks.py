@@ -30,7 +30,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import BreakCode, Lock
-from apex_cli.core.model.risk import CapitalBase, OnObstacle, RiskLimits
+from apex_cli.core.model.risk_limits import CapitalBase, OnObstacle, RiskLimits
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.model.spelling import Hints, canonical
 from apex_cli.presenters.messages.notices import WORTH_KNOWING

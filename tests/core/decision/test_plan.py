@@ -19,7 +19,7 @@ from apex_cli.core.model.limits import CommissionPlan, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import SignalType
 
 D = Decimal

@@ -26,8 +26,8 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
     TradeLock,
 )
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Binding
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Binding
 
 D = Decimal
 UNTIL = datetime(2026, 3, 4, 14, 30, tzinfo=UTC)

@@ -16,8 +16,8 @@ from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.protections import SizingLimits
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Binding, Multiplier, Sized
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Binding, Multiplier, Sized
 from kit.trips import a_trip
 
 D = Decimal

@@ -13,8 +13,8 @@ from apex_cli.core.model.currency import CurrencyLimits, Rate, own_rate
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Binding, Sized
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Binding, Sized
 
 D = Decimal
 STOCK = make_instrument("AAPL")

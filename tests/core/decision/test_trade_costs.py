@@ -13,8 +13,8 @@ from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.position import reward_risk
-from apex_cli.core.model.risk import RiskLimits
-from apex_cli.core.model.size import Sized
+from apex_cli.core.model.risk_limits import RiskLimits
+from apex_cli.core.model.trade_size import Sized
 from kit import START
 
 D = Decimal

@@ -15,7 +15,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.state.events import DecisionRecord
 from kit.decisions import decide_again
 from kit.faults import FailingStore, Fate, UnreliableBroker

@@ -17,7 +17,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import OrderSide
 from kit import FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker

@@ -12,7 +12,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reports.board import Board, Gauge, make_board, make_day, open_risk, strategy_risks
 from apex_cli.core.state.tables import State

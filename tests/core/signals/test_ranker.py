@@ -28,7 +28,7 @@ from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType, market_view
 from apex_cli.core.positions.lessons import entry_conditions

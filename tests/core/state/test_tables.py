@@ -48,7 +48,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.request import Closed, CloseRequest, Failure, RequestRecord, RequestStatus, WorkDone
 from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
-from apex_cli.core.model.size import Binding, Sized
+from apex_cli.core.model.trade_size import Binding, Sized
 from apex_cli.core.state.tables import State, Table
 from kit import START, an_event
 
