@@ -20,7 +20,7 @@ NO_SPACE = Path("/dev/full")
 
 
 def wait_for(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
@@ -78,7 +78,7 @@ class TestClosedStreams:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=60,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -139,7 +139,7 @@ class TestSignals:
         for _ in range(3):  # one that comes a moment before reading begins is for the loop, which is not there yet
             process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)  # the second one would end it on its way out
+                process.wait(timeout=5)  # the second one would end it on its way out
                 break
         assert process.returncode == 130
         assert process.stderr.read() == "Interrupted.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 import pytest
@@ -24,6 +25,7 @@ from apex_cli.core.model.spelling import (
     respelled_key,
     same_security,
 )
+from apex_cli.core.model.ticker import Ticker
 
 D = Decimal
 NO = Hints()
@@ -376,3 +378,10 @@ def test_an_option_is_about_a_stock_in_its_currency() -> None:
     dollars = canonical("AAPL 2026-12-18 200 C")
     euros = canonical("SAP@options 2026-12-18 C100 EUR")
     assert (underlying_of(dollars).key, underlying_of(euros).key) == ("AAPL", "SAP@EUR")
+
+
+def test_a_ticker_of_the_configuration_is_kept_in_its_canonical_spelling() -> None:
+    (spelling,) = get_args(Ticker)[1:]
+    assert spelling.parse("brk b") == as_ticker("BRK.B") == "BRK.B"
+    with pytest.raises(ValueError, match="no symbol"):
+        spelling.parse("  ")
