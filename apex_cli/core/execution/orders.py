@@ -17,18 +17,17 @@ from msgspec.structs import replace
 from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
-from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Exchange, Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
-from apex_cli.core.positions.booking import Booked, book
+from apex_cli.core.positions.booking import Booked, book, entries_of, subject_of
 from apex_cli.core.positions.protection import next_leg_id, orders_of
 from apex_cli.core.positions.trade_locks import keep_locks
 from apex_cli.core.state.events import Alarm, AlarmRaised, Intent, IntentWritten, OrderUpdated, SignalRefused
-from apex_cli.core.state.tables import State, is_ours
+from apex_cli.core.state.tables import State
 
 SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
 """How long to wait for the broker between two looks: at first the one, twice as long each time, up to the other."""
@@ -122,7 +121,7 @@ class Orders:
             if await self.send(part):
                 continue
             rest = tuple(order for later in parts[number:] for order in later)
-            self._book(asked=rest, absent=OrderStatus.NEVER_SENT, reason=PART_BEFORE_FAILED)
+            self.sync(asked=rest, absent=OrderStatus.NEVER_SENT, reason=PART_BEFORE_FAILED)
             return
 
     async def send(self, orders: Sequence[Order]) -> bool:
@@ -130,7 +129,7 @@ class Orders:
         self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
         failure = await _failure_of(self._broker.submit(orders))
         fate = _fate_of(orders, failure)
-        self._book(asked=orders, absent=fate.absent, reason=fate.reason)
+        self.sync(asked=orders, absent=fate.absent, reason=fate.reason)
         return failure is None
 
     async def send_together(self, brackets: Iterable[Sequence[Order]]) -> None:
@@ -167,7 +166,7 @@ class Orders:
             for fate in fates:
                 _settle_unanswered(tx, fate.orders, fate.absent, fate.reason, self._clock.now())
 
-        self._book(also=settle)
+        self.sync(also=settle)
 
     async def _transmit(self, orders: Sequence[Order]) -> list[_Fate]:
         fates: list[_Fate] = []
@@ -281,7 +280,7 @@ class Orders:
             parent_id=None,
         )
         with self._store.transaction() as tx:
-            self.intend(tx, (fresh,), self._clock.now(), subject=_subject(tx, fresh))
+            self.intend(tx, (fresh,), self._clock.now(), subject=subject_of(tx, fresh.bracket_id, fresh.instrument))
         await self.send((fresh,))
         await self.settle(lambda state: state.orders[fresh.client_order_id].status not in UNSETTLED)
         if self._store.view().orders[fresh.client_order_id].status not in SOUND:
@@ -296,13 +295,51 @@ class Orders:
 
     # From the broker
 
-    def sync(self) -> bool:
-        """Book everything the broker reported since the last call; True when there was something."""
+    def sync(
+        self,
+        reported: Iterable[BrokerEvent] = (),
+        *,
+        asked: Sequence[Order] = (),
+        absent: OrderStatus = OrderStatus.UNKNOWN,
+        reason: str = "",
+        also: Callable[[State], None] | None = None,
+    ) -> bool:
+        """Book in one commit what the broker sent since the last call, and what it *reported* when it was asked.
+
+        What was sent is kept until it is booked: a commit that fails loses nothing.
+
+        Args:
+            reported: an answer of the broker.
+            asked: orders that should be among all that; those that are not become *absent*.
+            absent: their status.
+            reason: why.
+            also: what else belongs into the commit.
+
+        Returns:
+            Whether the broker said anything.
+        """
         self._undelivered.extend(self._broker.drain())
-        if not self._undelivered:
+        events = (*self._undelivered, *reported)
+        if not (events or asked or also):
             return False
-        self._book()
-        return True
+        with self._store.transaction() as tx:
+            now = self._clock.now()
+            booked = book(tx, events, now)
+            if self._protections is not NO_PROTECTIONS and tx.round_trips.changed:
+                keep_locks(tx, self._protections, now)
+            if asked:
+                _settle_unanswered(tx, asked, absent, reason, now)
+            if also is not None:
+                also(tx)
+        self._undelivered.clear()
+        self._outside_fills += booked.outside
+        for event in events:
+            if isinstance(event, OrderUpdate) and event.is_change_refused:
+                self._refused[event.client_order_id] = event.reason
+        if booked.fills or booked.round_trips:
+            for hear in self._listeners:
+                hear(booked)
+        return bool(events)
 
     async def settle(self, is_settled: Callable[[State], bool], *, within_s: float | None = None) -> bool:
         """Book events until *is_settled* holds; False when the broker took too long, or longer than *within_s*."""
@@ -364,7 +401,7 @@ class Orders:
         Orders that turn out never to have been sent free their signal, as after a start.
         """
         reported = tuple(reported)
-        self._book(reported=reported, also=also)
+        self.sync(reported, also=also)
         updates = (event for event in reported if isinstance(event, OrderUpdate))
         never = {update.client_order_id for update in updates if update.status is OrderStatus.NEVER_SENT}
         state = self._store.view()
@@ -386,10 +423,10 @@ class Orders:
             if snapshot.is_complete:
                 late = tuple(order for order in questions if self.may_turn_up(order.client_order_id))
                 gone = tuple(order for order in questions if order not in late)
-                self._book(reported=reported, asked=late, reason="The broker has not seen it yet.")
-                self._book(asked=gone, absent=OrderStatus.NEVER_SENT, reason="The broker never saw it.")
+                self.sync(reported, asked=late, reason="The broker has not seen it yet.")
+                self.sync(asked=gone, absent=OrderStatus.NEVER_SENT, reason="The broker never saw it.")
             else:
-                self._book(reported=reported, asked=questions, reason="The broker gave no complete answer.")
+                self.sync(reported, asked=questions, reason="The broker gave no complete answer.")
             self._conclude_entries(questions)
         self.end_approvals()
 
@@ -400,7 +437,7 @@ class Orders:
             BrokerError: the broker cannot be asked.
         """
         snapshot = await self._broker.snapshot()
-        self._book(reported=(*snapshot.orders, *snapshot.fills))
+        self.sync((*snapshot.orders, *snapshot.fills))
         return snapshot.is_complete
 
     async def held_at_broker(self, key: str) -> Decimal | None:
@@ -410,39 +447,6 @@ class Orders:
         except BrokerError:
             return None
         return snapshot.positions.get(key, ZERO) if snapshot.is_complete else None
-
-    def _book(
-        self,
-        *,
-        reported: Iterable[BrokerEvent] = (),
-        asked: Sequence[Order] = (),
-        absent: OrderStatus = OrderStatus.UNKNOWN,
-        reason: str = "",
-        also: Callable[[State], None] | None = None,
-    ) -> None:
-        """Book events and *reported* in one commit; orders of *asked* that they say nothing of become *absent*.
-
-        What the broker reported is kept until it is booked: a commit that fails loses nothing.
-        """
-        self._undelivered.extend(self._broker.drain())
-        with self._store.transaction() as tx:
-            now = self._clock.now()
-            events = (*self._undelivered, *reported)
-            outside = sum(1 for event in events if isinstance(event, Fill) and not is_ours(tx, event))
-            booked = book(tx, events, now)
-            if self._protections is not NO_PROTECTIONS and tx.round_trips.changed:
-                keep_locks(tx, self._protections, now)
-            _settle_unanswered(tx, asked, absent, reason, now)
-            if also is not None:
-                also(tx)
-        self._undelivered.clear()
-        self._outside_fills += outside
-        self._refused |= {
-            e.client_order_id: e.reason for e in events if isinstance(e, OrderUpdate) and e.is_change_refused
-        }
-        if booked.fills or booked.round_trips:
-            for hear in self._listeners:
-                hear(booked)
 
     # What is known
 
@@ -482,7 +486,7 @@ class Orders:
         """
         with self._store.transaction() as tx:
             now = self._clock.now()
-            entries = _entries_of(tx, bracket.bracket_id)
+            entries = entries_of(tx, bracket.bracket_id, bracket.instrument)
             never = [r for r in entries if r.status is OrderStatus.NEVER_SENT]
             row: SignalRecord | None = tx.signals.get(bracket.signal_id)
             if never:
@@ -541,26 +545,15 @@ def _settle_unanswered(tx: State, orders: Sequence[Order], status: OrderStatus, 
         if record is not None and record.status in UNSETTLED and record.status is not status:
             fresh = replace(record, status=status, reason=reason, updated_at=now)
             tx.orders[order.client_order_id] = fresh
-            tx.emit(OrderUpdated(at=now, subject=_subject(tx, order), data=fresh))
-
-
-def _subject(tx: State, order: Order) -> str:
-    bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
-    return bracket.signal_id if bracket else order.instrument.symbol
+            tx.emit(OrderUpdated(at=now, subject=subject_of(tx, order.bracket_id, order.instrument), data=fresh))
 
 
 def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
     """Return the final status of an approved one; None while only the broker knows."""
-    entries = _entries_of(tx, approval.bracket_id)
+    entries = entries_of(tx, approval.bracket_id or "", approval.decision.instrument)
     if any(r.status not in NOTHING_SENT | UNSETTLED for r in entries):
         return ApprovalStatus.EXECUTED
     return None if any(r.status in UNSETTLED for r in entries) else ApprovalStatus.FAILED
-
-
-def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:
-    bracket: BracketRecord | None = tx.brackets.get(bracket_id or "")
-    orders = tx.orders.values() if bracket is None else tx.orders.of(bracket.instrument.key)
-    return [r for r in orders if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
 
 
 def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int, *, is_proved: bool) -> Alarm:

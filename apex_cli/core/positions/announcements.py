@@ -1,13 +1,8 @@
-"""Events made for people: an entry that filled, a position that shrank, day trades that run out, the day's sum.
-
-Each is emitted in the commit of the fact that it announces.
-"""
+"""Events made for people that no fill brings about: day trades that run out, options near their end, the day's sum."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from datetime import date, datetime
-from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -15,11 +10,9 @@ from apex_cli.core.market.calendar import NEW_YORK, session_bounds, session_date
 from apex_cli.core.market.expiry import days_left
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
-from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.management import ManagementLimits, OptionRules
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRecord, OrderRole
-from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
@@ -29,76 +22,6 @@ from apex_cli.core.state.tables import State
 
 FEW_DAY_TRADES = 1
 """Day trades left from which on a person is warned."""
-
-
-def announce_fills(tx: State, fills: Iterable[Fill], now: datetime) -> None:
-    """Report the entries and partial closes that newly booked *fills* belong to."""
-    by_order: dict[str, list[Fill]] = {}
-    for fill in fills:
-        by_order.setdefault(fill.client_order_id, []).append(fill)
-    records = [record for name in by_order if (record := tx.orders.get(name)) is not None]
-    fresh: dict[str, Decimal] = {}
-    for record in records:
-        order = record.order
-        if order.role is OrderRole.ENTRY:
-            quantity = sum((fill.quantity for fill in by_order[order.client_order_id]), ZERO)
-            fresh[order.bracket_id] = fresh.get(order.bracket_id, ZERO) + quantity
-        elif not record.is_open:
-            _announce_reduction(tx, record, now)
-    for bracket_id, quantity in fresh.items():
-        _announce_entry(tx, bracket_id, quantity, now)
-
-
-def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -> None:
-    """Report an entry of which *fresh* units just filled, if those are its first, or nothing more can come."""
-    bracket: BracketRecord | None = tx.brackets.get(bracket_id)
-    entries = [
-        record
-        for record in tx.orders.values()
-        if record.order.bracket_id == bracket_id and record.order.role is OrderRole.ENTRY
-    ]
-    filled = sum((record.filled_quantity for record in entries), ZERO)
-    is_complete = not any(record.is_open for record in entries)
-    if bracket is None or not filled or not (is_complete or filled == fresh):
-        return
-    value = sum((r.filled_quantity * r.average_price for r in entries if r.average_price is not None), ZERO)
-    names = {record.order.client_order_id for record in entries}
-    filled_now = events.EntryFill(
-        bracket=bracket,
-        quantity=Quantity(filled),
-        price=Price(value / filled),
-        is_complete=is_complete,
-        is_theoretical=_is_theoretical(tx, names),
-    )
-    tx.emit(events.EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
-
-
-def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
-    order = record.order
-    row: PositionRecord | None = tx.positions.get(order.instrument.key)
-    if row is None or record.average_price is None or row.position.bracket_id != order.bracket_id:
-        return
-    held, price = row.position, record.average_price
-    reduction = events.Reduction(
-        instrument=order.instrument,
-        side=held.side,
-        quantity=record.filled_quantity,
-        remaining=held.quantity,
-        entry_price=held.entry_price,
-        exit_price=price,
-        pnl=row.worth(profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier)),
-        pnl_pct=profit_pct(held.side, held.entry_price, price),
-        reason=order.note or order.role.lower(),
-        is_theoretical=held.is_theoretical or _is_theoretical(tx, {order.client_order_id}),
-    )
-    bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
-    subject = bracket.signal_id if bracket else order.instrument.symbol
-    tx.emit(events.PositionReduced(at=now, subject=subject, data=reduction))
-
-
-def _is_theoretical(tx: State, names: Collection[str]) -> bool:
-    """Return whether an execution of *names* is at a price that a model made."""
-    return any(fill.is_theoretical for fill in tx.fills.values() if fill.client_order_id in names)
 
 
 def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime) -> bool:

@@ -315,6 +315,13 @@ class TestUpdates:
         assert books.book(update("somebody-else", W)) == Booked()
         assert list(books.state.orders) == ["b1-S1"]
 
+    def test_executions_that_apex_did_not_ask_for_are_counted_and_not_booked(self) -> None:
+        books = Books(ENTRY)
+        booked = books.book(fill("by hand", "5", "50", "7.01"), fill("b1-E", "10", "50", "1.01"))
+        assert (booked.outside, [f.exec_id for f in booked.fills]) == (1, ["1.01"])
+        assert list(books.state.fills) == ["1"]
+        assert books.state.positions["AAPL"].position.quantity == 10
+
     def test_a_filled_status_before_its_fills_is_no_fill(self) -> None:
         books = Books(ENTRY)
         books.book(update("b1-E", F))
