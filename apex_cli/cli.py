@@ -249,6 +249,7 @@ def main() -> None:
     """Run apex on the process's arguments."""
     take_any_sign(sys.stdout, sys.stderr)
     os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts run no code of the current folder
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads that no arrays of ours are worth
     status = run(sys.argv[1:])
     if not _is_held_up():
         atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls at its end, and it has no other name

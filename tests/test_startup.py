@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from apex_cli.core.adapters.files.prices.plain_bars import LEAST_BYTES
+from apex_cli.core.market.calendar import SATURDAY
 from apex_cli.core.yaml_text import _PATTERNS
 
 NEVER = {
@@ -277,6 +280,24 @@ class TestNothingToDo:
     def test_the_status_is_made_without_a_broker(self, quiet: Path) -> None:
         modules, _ = loaded_by("status", quiet, quiet)
         assert not below(modules, (*BROKER, FILES, *PYTHONS))
+
+
+def test_a_replay_of_many_bars_loads_no_masked_arrays_of_numpy(tmp_path: Path) -> None:
+    (tmp_path / "bars").mkdir()
+    times = [
+        f"2026-03-{day:02} {hour:02}:{minute:02}" for day in range(2, 28) for hour in (10, 11) for minute in range(60)
+    ]
+    rows = [
+        f"{at}:00,100.25,100.5000,100.0000,100.375000,1000000.00"
+        for at in times
+        if date.fromisoformat(at[:10]).weekday() < SATURDAY
+    ]
+    for name in ("AAA", "BBB"):
+        (tmp_path / "bars" / f"{name}.csv").write_text("\n".join(("Date,Open,High,Low,Close,Volume", *rows, "")))
+    assert sum(path.stat().st_size for path in (tmp_path / "bars").iterdir()) > LEAST_BYTES
+    modules, _ = loaded_by("replay --bars bars --rule breakout", tmp_path, tmp_path)
+    assert "numpy" in modules
+    assert "numpy.ma" not in modules
 
 
 def test_a_signal_is_read_and_executed_without_other_formats(quiet: Path) -> None:

@@ -355,8 +355,11 @@ class Replay:
         followed = self._broker.followed
         if state.resting or state.approvals or (followed and (self._has_time_rules or self._broker.follows_others)):
             return number + 1
-        ends = [self._next_end(name, self._ends[number]) for name in followed]
-        candidates = [timeline.next_wake(number), *map(timeline.at, ends)]
+        candidates = [timeline.next_wake(number)]
+        for name in followed:
+            if candidates[-1] == number + 1:
+                return number + 1
+            candidates.append(timeline.at(self._next_end(name, self._ends[number])))
         if followed or (self._learns and state.lessons):
             last = timeline.session_last(number)
             candidates.append(last if last > number else timeline.session_last(min(number + 1, len(timeline) - 1)))
@@ -376,6 +379,8 @@ class Replay:
     def _pass_over(self, number: int, equity: Usd) -> None:
         """Go on to moment *number*; nothing happened in those before it."""
         first, self._number = self._number + 1, number
+        if first == number:
+            return
         lasts = (self._ends[last] - LAST_SECOND for last in self._timeline.session_lasts(first, number))
         self._recorder.passed(number - first, lasts, equity, is_held=bool(self._store.view().positions))
 

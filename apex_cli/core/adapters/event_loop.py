@@ -17,7 +17,8 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run *main* to its end, as ``asyncio.run`` does.
 
     A loop that is given only some of its files would complain on standard error when it is thrown away, so that is
-    tried first.
+    tried first. What *main* returns is kept beside the task: asyncio writes a task out as text, result and all, when
+    it gives back the handler of an interrupt, and a report of years is long.
 
     Raises:
         OSError: too many files are open; nothing of *main* was done.
@@ -27,7 +28,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     except OSError:
         main.close()
         raise
-    return asyncio.run(main)
+    results: list[T] = []
+
+    async def keep_result() -> None:
+        results.append(await main)
+
+    asyncio.run(keep_result())
+    return results[0]
 
 
 def require_files() -> None:

@@ -110,6 +110,18 @@ def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
     return replace(frame, **columns)
 
 
+def distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return *numbers* in order, each once; ``np.unique`` loads masked arrays for it, which takes 10 ms.
+
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(numbers)
+    is_new = np.ones(len(ordered), np.bool_)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_new]
+
+
 def moments(ends: NDArray[np.int64]) -> list[datetime]:
     """Return *ends*, whole seconds since 1970, as aware UTC."""
     return [datetime.fromtimestamp(end, UTC) for end in ends.tolist()]

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from apex_cli.core.analysis.frame import Frame, extended, frame_of, seconds
+from apex_cli.core.analysis.frame import Frame, distinct, extended, frame_of, seconds
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND
@@ -115,7 +115,7 @@ class History:
             whole = None
         at = np.array([seconds(moment) for moment in moments], dtype=np.int64)
         found = np.searchsorted(whole.ends if whole is not None else at[:0], at, side="right") - 1
-        return np.unique(found[found >= 0])
+        return distinct(found[found >= 0])
 
     def whole(self, symbol: str) -> Frame | None:
         """Return the whole history of *symbol* where the source never changes, whatever the time is; else None.

@@ -18,6 +18,21 @@ def test_work_is_run_to_its_end() -> None:
     assert event_loop.run(answer()) == 42
 
 
+def test_what_work_comes_to_is_not_written_out_as_text() -> None:
+    texts = []
+
+    class Report:
+        def __repr__(self) -> str:
+            texts.append("years of trades")
+            return texts[-1]
+
+    async def replayed() -> Report:
+        return Report()
+
+    assert isinstance(event_loop.run(replayed()), Report)
+    assert texts == []
+
+
 SCARCE = """
 import gc, os, resource, sys
 from apex_cli.core.adapters import event_loop

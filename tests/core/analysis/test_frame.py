@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.frame import Frame, extended, frame_of
+from apex_cli.core.analysis.frame import Frame, distinct, extended, frame_of
 from apex_cli.core.analysis.indicators import indicators_of
 from apex_cli.core.model.money import Price
 from kit.bars import bars_of, wander
@@ -45,3 +45,8 @@ def test_the_same_bars_are_the_same_frame_and_its_indicators_are_computed_once()
     assert extended(frame, BARS, list(BARS)) is frame
     assert indicators_of(frame) is indicators_of(frame)
     assert indicators_of(extended(frame, BARS, BARS[1:])) is not indicators_of(frame)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_numbers_are_put_in_order_each_once(numbers: list[int]) -> None:
+    assert distinct(np.array(numbers, dtype=np.int64)).tolist() == sorted(set(numbers))

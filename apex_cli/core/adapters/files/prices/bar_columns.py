@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import mul
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from apex_cli.core.adapters.files.prices.bar_series import Series
@@ -36,6 +37,9 @@ ROWS = 8
 SAFE_JUMP = 0.39
 """Change from a close to the next open that is not looked at more closely; ``quality`` names more than 0.4."""
 
+UNITS = tuple(Decimal(1).scaleb(-places) for places in range(MOST_DIGITS + 1))
+"""What the last of so many places after the point is worth."""
+
 MICRO = 1_000_000
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -57,8 +61,8 @@ class ExactNumbers(NamedTuple):
 
     def decimals(self) -> list[Decimal]:
         """Return the numbers as they were written."""
-        made = map(Decimal, self.digits.tolist())
-        return [value.scaleb(-places) for value, places in zip(made, self.places.tolist(), strict=True)]
+        units = map(UNITS.__getitem__, self.places.tolist())
+        return list(map(mul, map(Decimal, self.digits.tolist()), units))
 
     def floats(self, into: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return the nearest floats, written *into* an array where one is given."""
@@ -326,7 +330,9 @@ def moments_of(parts: Iterable[Sequence[datetime]]) -> Sequence[datetime]:
     if columns:
         import numpy as np
 
-        found = Ends(np.unique(np.concatenate(columns)))
+        from apex_cli.core.analysis.frame import distinct
+
+        found = Ends(distinct(np.concatenate(columns)))
         if not others:
             return found if len(found) > MOST_MOMENTS else list(found)
         return sorted(others.union(found))

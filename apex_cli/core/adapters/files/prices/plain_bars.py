@@ -370,8 +370,8 @@ def _cut(
     """Give each row the length of the bars, up to the next start; a last row off the grid is left out."""
     import numpy as np
 
-    common = int(np.bincount(np.unique(steps[:SAMPLE], return_inverse=True)[1]).argmax())
-    length = int(np.unique(steps[:SAMPLE])[common])
+    lengths, counts = np.unique(steps[:SAMPLE], return_counts=True)
+    length = int(lengths[counts.argmax()])
     if np.count_nonzero(steps == length) < MOST_OF * np.count_nonzero(steps < DAY_S * MICRO):
         kinds, counts = np.unique(steps[:-1], return_counts=True)
         length = bar_length(dict(zip(kinds.tolist(), counts.tolist(), strict=True)), int(steps[-1]))
