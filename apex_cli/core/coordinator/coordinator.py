@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -26,23 +26,23 @@ from apex_cli.core.coordinator.signal_reports import (
     expired_reason,
     outcome_of,
     reason_of,
+    rejected_report,
     settled_report,
 )
-from apex_cli.core.coordinator.window import Window
+from apex_cli.core.coordinator.window import Waiting, Window
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import planned_exposure
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.execution.executor import Opening, TradeExecutor
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
-from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.agent import Proposal
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
-from apex_cli.core.model.signal import Opportunity, Signal, word_problem
+from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import (
     Chore,
     Clock,
@@ -99,6 +99,14 @@ class Opened(NamedTuple):
     opportunity: Opportunity
     decision: Decision
     where: str
+
+
+Routed = Ranked | Ended | SignalReport
+"""A signal on its way to a decision, or how it ended before."""
+
+
+Outcome = Ended | SignalReport | Opened
+"""What came of a signal; before its orders are sent as far as it is known then."""
 
 
 class RunListener(Protocol):
@@ -318,7 +326,7 @@ class Coordinator:
                     await self._bring_in_together(source, batches)
                 else:
                     for batch in batches:
-                        await self._bring_in(source, batch)
+                        await self._bring_in((Waiting(source, batch),))
         due = self._window.due_at
         if due is not None and (not waits or self._clock.now() >= due):
             await self.decide_on_waiting()
@@ -331,36 +339,14 @@ class Coordinator:
             if batch.signals:
                 busy = self._window.add(source, batch, now) or busy
             else:
-                await self._bring_in(source, batch)
+                await self._bring_in((Waiting(source, batch),))
                 busy = True
         return busy
 
     async def decide_on_waiting(self) -> None:
-        """Bring everything that waits to its outcomes, best first whatever source and batch it came from."""
-        waiting = self._window.take()
-        if not waiting:
-            return
-        rejected: list[Sequence[SignalReport]] = []
-        for _, batch in waiting:
-            first = len(self.reports)
-            self._record_rejected(batch.rejected)
-            self._report_rejected(batch.rejected)
-            rejected.append(self.reports[first:])
-        first = len(self.reports)
-        together = SignalBatch(
-            name="window",
-            signals=tuple(signal for _, batch in waiting for signal in batch.signals),
-            where=tuple(where for _, batch in waiting for where in batch.where),
-        )
-        await self._process(together)
-        if self._dry_run:
-            return
-        found: dict[str, list[SignalReport]] = {}
-        for report in self.reports[first:]:
-            found.setdefault(report.signal_id, []).append(report)
-        for (source, batch), bad in zip(waiting, rejected, strict=True):
-            reports = [each for signal in batch.signals for each in found.pop(signal.signal_id, ())]
-            source.settle(batch, [*bad, *reports])
+        """Bring everything that waits to its outcomes."""
+        if waiting := self._window.take():
+            await self._bring_in(waiting)
 
     def _groups(self, polled: Iterable[SignalBatch]) -> Iterator[Sequence[SignalBatch]]:
         """Yield batches alone, or in groups where the broker lets many be written down together."""
@@ -376,36 +362,46 @@ class Coordinator:
         if group:
             yield group
 
-    async def _bring_in(self, source: SignalSource, batch: SignalBatch) -> None:
+    async def _bring_in(self, taken: Sequence[Waiting]) -> None:
+        """Bring batches to their outcomes, best first whatever batch a signal came in, and settle each."""
+        own: list[list[SignalReport]] = []
+        for _, batch in taken:
+            self._record_rejected(batch.rejected)
+            own.append([*map(rejected_report, batch.rejected)])
+            self._report(own[-1])
         first = len(self.reports)
-        self._record_rejected(batch.rejected)
-        self._report_rejected(batch.rejected)
-        await self._process(batch)
-        if not self._dry_run:
-            source.settle(batch, self.reports[first:])
+        await self._work([message for _, batch in taken for message in self._incoming(batch)])
+        if self._dry_run:
+            return
+        owner: dict[str, int] = {}
+        for number, (_, batch) in enumerate(taken):
+            for signal in batch.signals:
+                owner.setdefault(signal.signal_id, number)
+        for report in self.reports[first:]:
+            own[owner.get(report.signal_id, 0)].append(report)
+        for (source, batch), reports in zip(taken, own, strict=True):
+            source.settle(batch, reports)
 
     async def _bring_in_together(self, source: SignalSource, batches: Sequence[SignalBatch]) -> None:
         """Bring small batches to their outcomes as one after another, but write all of it down in one commit."""
-        routed: list[tuple[SignalBatch, list[Ranked | Ended | SignalReport]]] = []
         try:
             exposures = self._gatherer.exposures(self._store.view())
-            for batch in batches:
-                incoming = self._incoming(batch)
-                routed.append((batch, [await self._route(message, exposures) for message in incoming]))
+            routed = [[await self._route(each, exposures) for each in self._incoming(batch)] for batch in batches]
         finally:
             self._in_flight.clear()
-        written: list[list[Ended | SignalReport | Opened]] = []
+        outcomes: list[list[Outcome]] = []
         with self._store.grouped():
             pledged = ZERO
-            for batch, found in routed:
+            for batch, found in zip(batches, routed, strict=True):
                 self._record_rejected(batch.rejected)
-                decided, pledged = await self._write_all_down(_best_first(found), pledged)
-                written.append([*self._recorded([each for each in found if not isinstance(each, Ranked)]), *decided])
-        await self._send([each for decided in written for each in decided])
-        for batch, decided in zip(batches, written, strict=True):
+                decided, pledged = await self._decide(_best_first(found), pledged)
+                ended = self._recorded([each for each in found if not isinstance(each, Ranked)])
+                outcomes.append([*map(rejected_report, batch.rejected), *ended, *decided])
+        opened = [each.opening for decided in outcomes for each in decided if isinstance(each, Opened)]
+        await self._executor.send(opened)
+        for batch, decided in zip(batches, outcomes, strict=True):
             first = len(self.reports)
-            self._report_rejected(batch.rejected)
-            self._end([self._executed(each) if isinstance(each, Opened) else each for each in decided])
+            self._end(decided)
             source.settle(batch, self.reports[first:])
 
     def _record_rejected(self, rows: Sequence[RejectedRow]) -> None:
@@ -416,30 +412,29 @@ class Coordinator:
                 for row in rows:
                     record_rejected_row(tx, row, self._clock.now())
 
-    def _report_rejected(self, rows: Sequence[RejectedRow]) -> None:
-        for row in rows:
-            self._report(
-                SignalReport(
-                    signal_id=row.signal_id,
-                    symbol=row.symbol,
-                    outcome=SignalOutcome.INVALID,
-                    reasons=(row.reason,),
-                    where=row.where,
-                )
-            )
+    def _incoming(self, batch: SignalBatch) -> list[Incoming]:
+        """Return the signals of *batch* with the mark of who proposed them: the door says so, and no source."""
+        return [
+            Incoming(signal if signal.proposal == self._proposal else replace(signal, proposal=self._proposal), where)
+            for signal, where in zip(batch.signals, batch.where, strict=True)
+        ]
 
-    async def _process(self, batch: SignalBatch) -> None:
-        """Put the batch on the bus and work it until it is empty: route what came in, then act, best first."""
-        routed: list[Ranked | Ended | SignalReport] = []
+    async def _work(self, incoming: Iterable[Incoming]) -> None:
+        """Put signals on the bus and work it until it is empty: route what came in, then act, best first."""
+        routed: list[Routed] = []
         try:
-            dropped = [self._bus.put(message, Priority.ROUTE) for message in self._incoming(batch)]
+            dropped = [self._bus.put(message, Priority.ROUTE) for message in incoming]
             exposures = self._gatherer.exposures(self._store.view())
             while (message := self._bus.get()) is not None:
                 match message:
                     case Incoming():
                         routed.append(await self._route(message, exposures))
                     case Ranked():
-                        await self._act(message)
+                        best = [message, *self._next_best()]
+                        with self._store.grouped() if len(best) > 1 else nullcontext():
+                            decided, _ = await self._decide(best, ZERO)
+                        await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
+                        self._end(decided)
                     case CheckLearning():
                         self._check_learning()
                 if not self._bus and routed:
@@ -454,12 +449,11 @@ class Coordinator:
             if not self._dry_run:
                 self._in_flight.clear()
 
-    def _incoming(self, batch: SignalBatch) -> list[Incoming]:
-        return [Incoming(self._marked(signal), where) for signal, where in zip(batch.signals, batch.where, strict=True)]
-
-    def _marked(self, signal: Signal) -> Signal:
-        """Return *signal* with the mark of who proposed it: the door says so, no source and no step."""
-        return signal if signal.proposal == self._proposal else replace(signal, proposal=self._proposal)
+    def _next_best(self) -> Sequence[Ranked]:
+        """Take off the bus what can be written down together with the best one."""
+        if self._dry_run or len(self._bus) < FEW:
+            return ()
+        return self._bus.get_best(self._orders.most_together - 1)
 
     def _dropped(self, message: Incoming | Ranked) -> Ended:
         """Return the end of a signal that the full bus had no room for."""
@@ -472,7 +466,7 @@ class Coordinator:
         )
         return Ended(signal, SignalOutcome.REFUSED, (reason,), message.where)
 
-    async def _route(self, message: Incoming, exposures: Sequence[Exposure]) -> Ranked | Ended | SignalReport:
+    async def _route(self, message: Incoming, exposures: Sequence[Exposure]) -> Routed:
         """Bring one signal through the stages to its score; else return how it ended on the way."""
         signal, where = message.signal, message.where
         if signal.signal_id in self._store.view().signals or signal.signal_id in self._in_flight:
@@ -481,7 +475,7 @@ class Coordinator:
         if now >= signal.expires_at:
             return Ended(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
         try:
-            signal = await self._identified(signal, now)
+            signal = await self._gatherer.identify(signal, now)
         except SecurityError as error:
             return Ended(signal, SignalOutcome.REFUSED, (reason_of(error),), where)
         for stage in self._stages:
@@ -489,31 +483,19 @@ class Coordinator:
             if isinstance(answer, Reason):
                 return Ended(signal, SignalOutcome.REFUSED, (answer,), where)
             signal = answer
+        if signal.proposal != self._proposal:  # no stage says who proposed it either
+            signal = replace(signal, proposal=self._proposal)
         self._in_flight.add(signal.signal_id)
-        return Ranked(self._ranker().rank(self._marked(signal), (*exposures, *self._planned)), where)
+        return Ranked(self._ranker().rank(signal, (*exposures, *self._planned)), where)
 
-    async def _identified(self, signal: Signal, now: datetime) -> Signal:
-        """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.
+    def _end(self, outcomes: Sequence[Outcome]) -> None:
+        """Record all that came to no decision in one commit, and report everything."""
+        self._report(self._recorded(outcomes))
 
-        Raises:
-            SecurityError: the broker cannot trade that security.
-            BrokerError: the broker cannot be asked.
-        """
-        signal = await self._gatherer.choose(signal)
-        instrument = signal.instrument
-        if word_problem(signal.signal_type, instrument) or has_expired(instrument, now):
-            return signal
-        return await self._gatherer.identify(signal)
-
-    def _end(self, routed: Sequence[Ended | SignalReport]) -> None:
-        """Record all that came to no decision in one commit, and report it."""
-        for report in self._recorded(routed):
-            self._report(report)
-
-    def _recorded(self, routed: Sequence[Ended | SignalReport]) -> list[SignalReport]:
+    def _recorded(self, outcomes: Sequence[Outcome]) -> list[SignalReport]:
         """Record all that came to no decision, and return what there is to report."""
         known: set[str] = set()
-        ended = [each for each in routed if isinstance(each, Ended)]
+        ended = [each for each in outcomes if isinstance(each, Ended)]
         if ended and not self._dry_run:
             from apex_cli.core.decision.record import record_ended
 
@@ -523,137 +505,72 @@ class Coordinator:
                     if end.signal.signal_id not in tx.signals:
                         record_ended(tx, end.signal, end.outcome, end.reasons, self._clock.now())
         reports: list[SignalReport] = []
-        for each in routed:
-            if isinstance(each, SignalReport):
-                reports.append(each)
-            elif each.signal.signal_id in known:
-                reports.append(duplicate_report(each.signal, each.where))
-            else:
-                known.add(each.signal.signal_id)
-                reports.append(ended_report(*each))
+        for each in outcomes:
+            match each:
+                case SignalReport():
+                    reports.append(each)
+                case Opened(opening, opportunity, decision, where):
+                    records = self._orders.records(opening.orders)
+                    reports.append(executed_report(opportunity, decision, records, where))
+                case Ended() if each.signal.signal_id in known:
+                    reports.append(duplicate_report(each.signal, each.where))
+                case Ended():
+                    known.add(each.signal.signal_id)
+                    reports.append(ended_report(*each))
         return reports
 
     # Decisions out
 
-    async def _act(self, message: Ranked) -> None:
-        """Decide on the best opportunity, or the best ones where many are written down at once, and do it."""
-        if next_best := self._next_best():
-            await self._act_together([message, *next_best])
-            return
-        from apex_cli.core.decision.plan import decide
-
-        opportunity = message.opportunity
-        try:
-            snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
-        except SecurityError as error:
-            self._end([Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)])
-            return
-        decision = decide(opportunity, snapshot, self._limits)
-        if self._dry_run:
-            self._plan(decision, opportunity.signal.strategy)
-            self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
-            return
-        match decision.kind:
-            case DecisionKind.EXECUTE:
-                records = await self._executor.open(opportunity, snapshot, decision)
-                self._report(
-                    executed_report(opportunity, decision, records, message.where)
-                    if records
-                    else duplicate_report(opportunity.signal, message.where)
-                )
-            case DecisionKind.QUEUE:
-                self._report(self._queue(opportunity, snapshot, decision, message.where))
-            case DecisionKind.REFUSE:
-                self._report(self._refuse(opportunity, snapshot, decision, message.where))
-
-    def _next_best(self) -> Sequence[Ranked]:
-        """Take off the bus what can be written down together with the best one."""
-        if self._dry_run or len(self._bus) < FEW:
-            return ()
-        return self._bus.get_best(self._orders.most_together - 1)
-
-    async def _act_together(self, messages: Sequence[Ranked]) -> None:
-        """Decide on several, write all of it down in one commit, and only then send what is executed.
+    async def _decide(self, messages: Iterable[Ranked], pledged: Decimal) -> tuple[list[Outcome], Decimal]:
+        """Decide on each and write down what was decided; nothing is sent.
 
         Each decision counts the entries before it as working ones, and their value as spent.
+
+        Args:
+            messages: best first.
+            pledged: value of entries that are written down and not sent yet.
+
+        Returns:
+            What came of each, and the value that is pledged now.
         """
-        with self._store.grouped():
-            found, _ = await self._write_all_down(messages, ZERO)
-        await self._send(found)
-        self._end([self._executed(each) if isinstance(each, Opened) else each for each in found])
-
-    async def _write_all_down(
-        self, messages: Iterable[Ranked], pledged: Decimal
-    ) -> tuple[list[Ended | SignalReport | Opened], Decimal]:
-        """Decide on each with what the entries before it have spent; return also what is spent now."""
-        found: list[Ended | SignalReport | Opened] = []
-        for message in messages:
-            decided = await self._write_down(message, pledged)
-            found.append(decided)
-            if isinstance(decided, Opened) and decided.decision.sized is not None:
-                pledged += decided.decision.sized.notional
-        return found, pledged
-
-    async def _send(self, found: Iterable[Ended | SignalReport | Opened]) -> None:
-        opened = [each.opening for each in found if isinstance(each, Opened)]
-        if opened:
-            await self._executor.send(opened)
-
-    async def _write_down(self, message: Ranked, pledged: Decimal) -> Ended | SignalReport | Opened:
-        """Decide on one opportunity of several and write down what was decided; nothing is sent."""
         from apex_cli.core.decision.plan import decide
 
-        opportunity, where = message.opportunity, message.where
-        try:
-            snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, pledged=pledged)
-        except SecurityError as error:
-            return Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)
-        decision = decide(opportunity, snapshot, self._limits)
-        match decision.kind:
-            case DecisionKind.EXECUTE:
-                opening = self._executor.write_down(opportunity, snapshot, decision)
-                if opening is None:
-                    return duplicate_report(opportunity.signal, where)
-                return Opened(opening, opportunity, decision, where)
-            case DecisionKind.QUEUE:
-                return self._queue(opportunity, snapshot, decision, where)
-            case DecisionKind.REFUSE:
-                return self._refuse(opportunity, snapshot, decision, where)
+        outcomes: list[Outcome] = []
+        for message in messages:
+            opportunity, where = message.opportunity, message.where
+            state = self._store.view()
+            try:
+                snapshot = await self._gatherer.snapshot(state, opportunity, planned=self._planned, pledged=pledged)
+            except SecurityError as error:
+                outcomes.append(Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where))
+                continue
+            decision = decide(opportunity, snapshot, self._limits)
+            if self._dry_run:
+                self._plan(decision, opportunity.signal.strategy)
+                outcomes.append(decided_report(opportunity, decision, outcome_of(decision.kind), where))
+            elif decision.kind is not DecisionKind.EXECUTE:
+                outcomes.append(self._set_aside(opportunity, snapshot, decision, where))
+            elif opening := self._executor.write_down(opportunity, snapshot, decision):
+                outcomes.append(Opened(opening, opportunity, decision, where))
+                pledged += decision.sized.notional if decision.sized is not None else ZERO
+            else:
+                outcomes.append(duplicate_report(opportunity.signal, where))
+        return outcomes, pledged
 
-    def _executed(self, opened: Opened) -> SignalReport:
-        records = self._orders.records(opened.opening.orders)
-        return executed_report(opened.opportunity, opened.decision, records, opened.where)
-
-    def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
-        from apex_cli.core.decision.record import record_decision, record_refused
-
-        with self._store.transaction() as tx:
-            is_new = opportunity.signal.signal_id not in tx.signals
-            if is_new:
-                record_decision(tx, opportunity, snapshot, self._limits, decision)
-                record_refused(tx, opportunity.signal, snapshot.taken_at)
-        report = decided_report(opportunity, decision, SignalOutcome.REFUSED, where)
-        return report if is_new else duplicate_report(opportunity.signal, where)
-
-    def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
+    def _set_aside(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
+        """Record a decision that sends nothing: a refusal, or a question to a person."""
         from apex_cli.core.decision.record import record_decision, record_queued
 
-        quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price
+        report = decided_report(opportunity, decision, outcome_of(decision.kind), where)
         with self._store.transaction() as tx:
             if opportunity.signal.signal_id in tx.signals:
                 return duplicate_report(opportunity.signal, where)
             record_decision(tx, opportunity, snapshot, self._limits, decision)
-            approval = record_queued(
-                tx,
-                opportunity,
-                decision,
-                approval_id=self._ids.new(),
-                quoted_price=quoted,
-                limits=self._limits,
-                now=snapshot.taken_at,
-            )
-        report = decided_report(opportunity, decision, SignalOutcome.QUEUED, where)
-        return replace(report, approval_id=approval.approval_id)
+            if decision.kind is DecisionKind.QUEUE:
+                approval_id = self._ids.new()
+                record_queued(tx, opportunity, snapshot, decision, limits=self._limits, approval_id=approval_id)
+                report = replace(report, approval_id=approval_id)
+        return report
 
     def _plan(self, decision: Decision, strategy: str) -> None:
         """Count what a dry run would have opened, so that the next decision sees it."""
@@ -672,12 +589,13 @@ class Coordinator:
             state = self._store.view()
             self.reports[:] = [settled_report(report, state) for report in self.reports]
 
-    def _report(self, report: SignalReport) -> None:
-        self.reports.append(report)
-        if self._listener:
-            self._listener.signal(report)
+    def _report(self, reports: Iterable[SignalReport]) -> None:
+        for report in reports:
+            self.reports.append(report)
+            if self._listener:
+                self._listener.signal(report)
 
 
-def _best_first(found: Iterable[Ranked | Ended | SignalReport]) -> list[Ranked]:
+def _best_first(found: Iterable[Routed]) -> list[Ranked]:
     ranked = [each for each in found if isinstance(each, Ranked)]
     return sorted(ranked, key=lambda each: each.opportunity.rank, reverse=True)

@@ -13,7 +13,7 @@ from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Decision, DecisionKind
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.model.records import RejectedRow, SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State
 
@@ -60,6 +60,17 @@ def ended_report(signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, 
         outcome=outcome,
         reasons=reasons,
         where=where,
+    )
+
+
+def rejected_report(row: RejectedRow) -> SignalReport:
+    """Return the report of a row that is no signal."""
+    return SignalReport(
+        signal_id=row.signal_id,
+        symbol=row.symbol,
+        outcome=SignalOutcome.INVALID,
+        reasons=(row.reason,),
+        where=row.where,
     )
 
 

@@ -151,38 +151,30 @@ def entry_with_exits(entry: Order, bracket: BracketRecord, tranches: Sequence[Tr
         bracket: says where, and how, every tranche is stopped out.
         tranches: what the entry buys, nearest target first; what it fills first belongs to the first.
     """
+    side = entry.side.opposite
+    stop = stop_terms(bracket, bracket.stop_price, side)
     legs = [entry]
     for tranche in tranches:
-        legs.append(_stop(entry, tranche, bracket))
+        exits = [("S", OrderRole.STOP, stop)]
         if tranche.target is not None:
-            legs.append(_target(entry, tranche, tranche.target))
+            exits.append(("T", OrderRole.TARGET, {"order_type": OrderType.LIMIT, "limit_price": tranche.target}))
+        legs += [
+            Order(
+                client_order_id=f"apex-{entry.bracket_id}-{letter}{tranche.number}",
+                bracket_id=entry.bracket_id,
+                role=role,
+                tranche=tranche.number,
+                instrument=entry.instrument,
+                side=side,
+                quantity=tranche.quantity,
+                time_in_force=TimeInForce.GTC,
+                oca_group=f"apex-{entry.bracket_id}-{tranche.number}",
+                parent_id=entry.client_order_id,
+                **terms,
+            )
+            for letter, role, terms in exits
+        ]
     return tuple(legs)
-
-
-def _stop(entry: Order, tranche: Tranche, bracket: BracketRecord) -> Order:
-    terms = stop_terms(bracket, bracket.stop_price, entry.side.opposite)
-    return _exit(entry, tranche, OrderRole.STOP, **terms)
-
-
-def _target(entry: Order, tranche: Tranche, price: Price) -> Order:
-    return _exit(entry, tranche, OrderRole.TARGET, order_type=OrderType.LIMIT, limit_price=price)
-
-
-def _exit(entry: Order, tranche: Tranche, role: OrderRole, **terms: Any) -> Order:  # noqa: ANN401 - fields of an order
-    letter = "S" if role is OrderRole.STOP else "T"
-    return Order(
-        client_order_id=f"apex-{entry.bracket_id}-{letter}{tranche.number}",
-        bracket_id=entry.bracket_id,
-        role=role,
-        tranche=tranche.number,
-        instrument=entry.instrument,
-        side=entry.side.opposite,
-        quantity=tranche.quantity,
-        time_in_force=TimeInForce.GTC,
-        oca_group=f"apex-{entry.bracket_id}-{tranche.number}",
-        parent_id=entry.client_order_id,
-        **terms,
-    )
 
 
 def part_of(position: Position, fraction: Decimal) -> Quantity:

@@ -15,6 +15,7 @@ from apex_cli.core.decision.inputs import ExposureBook, agent_standing, take_sna
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.calendar import market_status
+from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import NO_INPUTS, DayTradeStatus, Exposure, Snapshot
@@ -25,7 +26,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.protections import NO_PROTECTIONS
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.signal import Opportunity, Signal, word_problem
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State
 
@@ -176,25 +177,28 @@ class Gatherer:
         await self.rates.refresh((instrument,))
         return self.rates.rate(instrument, price, self._clock.now())
 
-    async def identify(self, signal: Signal) -> Signal:
-        """Return *signal* about the security as the broker lists it.
+    async def identify(self, signal: Signal, now: datetime) -> Signal:
+        """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.
 
         Raises:
             SecurityError: the broker cannot trade that security; others are not affected.
             BrokerError: the broker cannot be asked.
         """
-        instrument = await self._broker.identify(signal.instrument)
-        return signal if instrument is signal.instrument else replace(signal, instrument=instrument)
+        if signal.option is not None and signal.instrument.expiry is None:
+            signal = await self._with_contract(signal)
+        instrument = signal.instrument
+        if word_problem(signal.signal_type, instrument) or has_expired(instrument, now):
+            return signal
+        listed = await self._broker.identify(instrument)
+        return signal if listed is instrument else replace(signal, instrument=listed)
 
-    async def choose(self, signal: Signal) -> Signal:
-        """Return *signal* about the contract that its rule chooses from the broker's chain; one without a rule as is.
+    async def _with_contract(self, signal: Signal) -> Signal:
+        """Return *signal* about the contract that its rule chooses from the broker's chain.
 
         Raises:
             SecurityError: nothing fits; the message says why.
             BrokerError: the broker cannot be asked.
         """
-        if signal.option is None or signal.instrument.expiry is not None:
-            return signal
         from apex_cli.core.decision.option_choice import candidates, terms_of, with_contract
         from apex_cli.core.market.option_value import theoretical_price
 

@@ -41,7 +41,8 @@ def decide(
         quantity: a person's own size instead of the one worked out; held against the same caps.
     """
     entry = planned_entry(opportunity.signal, snapshot, limits)
-    decision = decide_at(opportunity, snapshot, limits, entry_price=entry, quantity=quantity)
+    with amounts_in(limits.currency.base):
+        decision = _decided(opportunity, snapshot, limits, entry, quantity)
     if decision.kind is DecisionKind.REFUSE:
         return decision
     reason = _why_ask(opportunity, limits) or why_learning_asks(opportunity, limits.learning, snapshot.taken_at)
@@ -99,26 +100,34 @@ def decide_at(
     What the full size is refused for, a size that learning lowered is refused for, too.
     """
     with amounts_in(limits.currency.base):
-        ctx = _context(opportunity, snapshot, limits, entry_price, quantity)
-        decision = _decided(ctx, run_checks(ctx))
-        if not _is_lowered(ctx) or decision.kind is DecisionKind.REFUSE:
-            return decision
-        full = _context(opportunity, snapshot, limits, entry_price, quantity, lowers=False)
-        refused = _decided(full, run_checks(full))
-        return refused if refused.kind is DecisionKind.REFUSE else decision
+        return _decided(opportunity, snapshot, limits, entry_price, quantity)
 
 
-def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
-    opportunity, entry_price = ctx.opportunity, ctx.entry_price
+def _decided(
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    entry: Price,
+    quantity: Quantity | None,
+    *,
+    lowers: bool = True,
+) -> Decision:
+    """Return execute or refuse; *lowers* whether what was learned may lower the size."""
+    ctx = _context(opportunity, snapshot, limits, entry, quantity, lowers=lowers)
+    checks = run_checks(ctx)
     reasons = tuple([_reason(check, ctx) for check in checks if not check.passed])
     sized = ctx.sized if isinstance(ctx.sized, Sized) else None
+    if not reasons and _is_lowered(ctx):
+        full = _decided(opportunity, snapshot, limits, entry, quantity, lowers=False)
+        if full.kind is DecisionKind.REFUSE:
+            return full
     return Decision(
         kind=DecisionKind.REFUSE if reasons else DecisionKind.EXECUTE,
         signal_id=opportunity.signal.signal_id,
         instrument=opportunity.signal.instrument,
         side=ctx.side,
         sized=sized,
-        entry_price=entry_price,
+        entry_price=entry,
         reward_risk=ctx.reward_risk,
         checks=checks,
         reasons=reasons,

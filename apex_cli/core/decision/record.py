@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from apex_cli.core.decision.approval import transition
 from apex_cli.core.model.decision import Decision, DecisionKind, Snapshot
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import (
     ApprovalRecord,
@@ -43,9 +42,13 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
     decision: Decision,
     approval: ApprovalRecord | None = None,
 ) -> None:
-    """Put the decision with everything it was made from into the journal; *approval* is the one it answers."""
+    """Put the decision with everything it was made from into the journal; *approval* is the one it answers.
+
+    A refusal ends its signal.
+    """
     from apex_cli.core.decision.kept_inputs import by_reference
 
+    now = snapshot.taken_at
     record = DecisionRecord(
         opportunity=opportunity,
         snapshot=snapshot,
@@ -55,45 +58,35 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
         quantity=approval.quantity if approval is not None else None,
     )
     kept = by_reference(record, tx.last_inputs)
-    seq = tx.emit(Decided(at=snapshot.taken_at, subject=decision.signal_id, data=kept))
+    seq = tx.emit(Decided(at=now, subject=decision.signal_id, data=kept))
     if kept.kept is None:
         tx.last_inputs = (seq, snapshot)
+    if decision.kind is DecisionKind.REFUSE:
+        tx.signals[decision.signal_id] = signal_row(opportunity.signal, SignalOutcome.REFUSED, now)
     if approval is None and decision.kind is not DecisionKind.EXECUTE:
         from apex_cli.core.learning.followed import follow
         from apex_cli.core.positions.lessons import entry_conditions
 
-        follow(tx, opportunity, decision, limits, conditions=entry_conditions(opportunity), since=snapshot.taken_at)
-
-
-def record_refused(tx: State, signal: Signal, now: datetime) -> None:
-    """End a signal that was decided against."""
-    tx.signals[signal.signal_id] = signal_row(signal, SignalOutcome.REFUSED, now)
-
-
-def record_executed(tx: State, signal: Signal, bracket_id: str, now: datetime) -> None:
-    """Tie a signal to the bracket that acts on it."""
-    row = tx.signals.get(signal.signal_id) or signal_row(signal, SignalOutcome.EXECUTED, now)
-    tx.signals[signal.signal_id] = replace(row, outcome=SignalOutcome.EXECUTED, bracket_id=bracket_id)
+        follow(tx, opportunity, decision, limits, conditions=entry_conditions(opportunity), since=now)
 
 
 def record_queued(
     tx: State,
     opportunity: Opportunity,
+    snapshot: Snapshot,
     decision: Decision,
     *,
-    approval_id: str,
-    quoted_price: Price,
     limits: Limits,
-    now: datetime,
-) -> ApprovalRecord:
+    approval_id: str,
+) -> None:
     """Queue an opportunity for a person; an older one for the same security and side is superseded."""
-    signal = opportunity.signal
+    signal, now = opportunity.signal, snapshot.taken_at
     supersede_older(tx, signal, now)
     approval = ApprovalRecord(
         approval_id=approval_id,
         opportunity=opportunity,
         decision=decision,
-        quoted_price=quoted_price,
+        quoted_price=snapshot.quote.price if snapshot.quote else signal.entry_price,
         created_at=now,
         expires_at=min(now + timedelta(minutes=limits.approval.expiry_minutes), signal.expires_at),
     )
@@ -101,7 +94,6 @@ def record_queued(
     row = signal_row(signal, SignalOutcome.QUEUED, now)
     tx.signals[signal.signal_id] = replace(row, approval_id=approval_id)
     tx.emit(approval_event(approval, now))
-    return approval
 
 
 def supersede_older(tx: State, signal: Signal, now: datetime) -> None:

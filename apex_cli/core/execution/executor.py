@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
-from apex_cli.core.decision.record import end_approval, record_decision, record_executed
+from apex_cli.core.decision.record import end_approval, record_decision, signal_row
 from apex_cli.core.errors import ApexError, OutcomeUnknownError
 from apex_cli.core.execution.guard import GivenUp, Guard
 from apex_cli.core.execution.orders import SOUND, Orders
@@ -18,7 +18,7 @@ from apex_cli.core.market.calendar import session_date, session_start
 from apex_cli.core.model.decision import Decision, Snapshot
 from apex_cli.core.model.limits import Limits, OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, RestingEntry
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, RestingEntry, SignalOutcome
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Clock, Ids, StateStore
@@ -90,10 +90,7 @@ class TradeExecutor:
         opening = self.write_down(opportunity, snapshot, decision, approval=approval, decided_by=decided_by)
         if opening is None:
             return ()
-        await self._orders.send_all(opening.orders)
-        await self._look_after((opening,))
-        if approval is not None:
-            self._orders.end_approvals()
+        await self.send((opening,))
         return self._orders.records(opening.orders)
 
     def records(self, opening: Opening) -> tuple[OrderRecord, ...]:
@@ -106,8 +103,14 @@ class TradeExecutor:
         return self._orders.most_together
 
     async def send(self, openings: Sequence[Opening]) -> None:
-        """Send what was written down, all of it before anything is booked."""
-        await self._orders.send_together([opening.orders for opening in openings])
+        """Send what was written down; of several, all before anything is booked."""
+        match openings:
+            case ():
+                return
+            case (opening,):
+                await self._orders.send_all(opening.orders)
+            case _:
+                await self._orders.send_together([opening.orders for opening in openings])
         await self._look_after(openings)
         self._orders.end_approvals()
 
@@ -154,7 +157,8 @@ class TradeExecutor:
             if not _may_open(tx, opportunity, approval):
                 return None
             record_decision(tx, opportunity, snapshot, self._limits, decision, approval)
-            record_executed(tx, opportunity.signal, bracket.bracket_id, now)
+            row = tx.signals.get(decision.signal_id) or signal_row(opportunity.signal, SignalOutcome.EXECUTED, now)
+            tx.signals[decision.signal_id] = replace(row, outcome=SignalOutcome.EXECUTED, bracket_id=bracket.bracket_id)
             if approval is not None:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket

@@ -94,14 +94,8 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
         context: time, exposures and weights.
         edge: what similar trades brought; None when nothing is known.
     """
-    plain = _plain(signal, context)
-    return plain if edge is None else with_edge(plain, context, edge)
-
-
-def _plain(signal: Signal, context: RankingContext) -> Opportunity:
-    """Return *signal* scored by all but similar trades."""
     parts = _parts(signal, context)
-    plain = _factors(signal, context)
+    factors = _factors(signal, context)
     market = signal.instrument.market_type
     weights = context.weights
     learned = ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}")
@@ -110,19 +104,20 @@ def _plain(signal: Signal, context: RankingContext) -> Opportunity:
     if context.correlations is None and context.exposures:
         notes.append(NO_BARS)
     values = {name: part.value for name, part in parts.items()}
-    plain_score = _total(values, DEFAULT_WEIGHTS, (default, *plain))
-    return Opportunity(
+    plain_score = _total(values, DEFAULT_WEIGHTS, (default, *factors))
+    plain = Opportunity(
         signal=signal,
-        opportunity_score=_total(values, weights, (learned, *plain)),
+        opportunity_score=_total(values, weights, (learned, *factors)),
         breakdown=tuple(
             [ScoreComponent(name=name, weight=weights.parts[name], value=values[name]) for name in PART_NAMES]
         ),
-        factors=(learned, *plain),
+        factors=(learned, *factors),
         plain_score=plain_score,
         weights_version=context.weights_version,
         notes=tuple(notes),
         expected=_expected(signal, context, plain_score, values),
     )
+    return plain if edge is None else with_edge(plain, context, edge)
 
 
 def with_edge(plain: Opportunity, context: RankingContext, edge: Edge) -> Opportunity:
