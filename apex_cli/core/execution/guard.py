@@ -6,7 +6,7 @@ back; what cannot be put back is reported. An exit that could sell what is not h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -122,7 +122,7 @@ class Guard:
 
         self._is_last = False
         self._seen: State | None = None
-        self._seen_changes: tuple[int, ...] = ()
+        self._seen_changes: tuple[object, ...] = ()
 
     @contextmanager
     def hands_off(self, key: str) -> Iterator[None]:
@@ -162,7 +162,18 @@ class Guard:
         Returns:
             What the broker takes no stop for.
         """
-        for key in {r.order.instrument.key: None for r in self._store.view().orders.open()}:
+        state = self._store.view()
+        resting = {r.order.instrument.key: None for r in state.orders.open()}
+        given_up: tuple[GivenUp, ...] = ()
+        if self._told or not all(map(self._is_sound, resting | dict.fromkeys(state.positions))):
+            given_up = await self._mend_all(resting, at_once=at_once, is_last=is_last)
+        self._seen = self._store.view()
+        self._seen_changes = changes_of(self._seen)
+        return given_up
+
+    async def _mend_all(self, resting: Iterable[str], *, at_once: bool, is_last: bool) -> tuple[GivenUp, ...]:
+        """Trim what rests for too much in *resting*, protect everything held, and return what was given up."""
+        for key in resting:
             if key not in self._under_way and not self._is_sound(key):
                 await self._end_entries(key)
                 await self._trim(key)
@@ -171,8 +182,6 @@ class Guard:
         self._is_last = is_last
         covers = {key: await self._protect(key, at_once=at_once) for key in looked_at if key not in self._under_way}
         self._is_last = False
-        self._seen = self._store.view()
-        self._seen_changes = changes_of(self._seen)
         return tuple(
             GivenUp(key=key, subject=self._subject(key)) for key, cover in covers.items() if cover is Cover.GIVEN_UP
         )
@@ -382,10 +391,9 @@ def _is_jump(ratio: Decimal) -> bool:
     return ratio > ZERO and not LEAST_JUMP < ratio < ONE / LEAST_JUMP
 
 
-def changes_of(state: State) -> tuple[int, ...]:
-    """Return counts that rise whenever an order or a fill is booked, or a mismatch is found."""
-    tables = (state.orders, state.fills, state.locks)
-    return tuple(count for table in tables for count in (table.additions, table.rewrites, len(table)))
+def changes_of(state: State) -> tuple[object, ...]:
+    """Return what differs whenever an order or a fill is booked, or a mismatch is found."""
+    return state.orders.mark, state.fills.mark, state.locks.mark
 
 
 def _why_not(state: State, key: str) -> str:

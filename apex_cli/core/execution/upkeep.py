@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.ports import StateStore
-from apex_cli.core.positions.cash_flows import suspected_flow, with_flow, with_marks
+from apex_cli.core.positions.cash_flows import paid, suspected_flow, with_flow, with_marks
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.state.events import CashMoved, MarksReset, SessionStarted
 from apex_cli.core.state.tables import State
@@ -31,14 +31,13 @@ CURVE_STEP_S = 300
 
 def keep_house(store: StateStore, gatherer: Gatherer, account: AccountSnapshot, now: datetime) -> None:
     """Do everything below that is due in one commit; without anything due in none."""
-    state = store.view()
+    state, session = store.view(), session_date(now)
     due, fresh = _due(state, now), _fresh_prices(state, gatherer, now)
-    is_known = _is_known(state, account, session_date(now).isoformat())
-    if is_known and not (due or fresh or _is_new_session(state, now)):
+    if not (due or fresh or _is_new(state, session)) and _is_known(state, account, session.isoformat()):
         return
     with store.transaction() as tx:
-        _start_session(tx, account, now)
-        _put_account(tx, account, now)
+        _start_session(tx, account, session, now)
+        _put_account(tx, account, session)
         _expire(tx, due, now)
         _take_over(tx, fresh)
 
@@ -48,10 +47,11 @@ def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> 
 
     Rows that the hot tables need no longer leave them; the journal has them.
     """
-    if not _is_new_session(store.view(), now):
+    session = session_date(now)
+    if not _is_new(store.view(), session):
         return False
     with store.transaction() as tx:
-        return _start_session(tx, account, now)
+        return _start_session(tx, account, session, now)
 
 
 def settle_account(
@@ -83,14 +83,15 @@ def move_cash(tx: State, flow: CashFlow, now: datetime) -> None:
 
 def reset_marks(store: StateStore, account: AccountSnapshot, reason: str, now: datetime) -> CashFlow:
     """Take what the account is worth now for its highest value and for the day's first; return what that changed."""
+    session = session_date(now)
     with store.transaction() as tx:
-        _start_session(tx, account, now)
+        _start_session(tx, account, session, now)
         change = CashFlow(
             amount=Usd(ZERO), equity_before=tx.counters.peak_equity, equity_after=account.equity, reason=reason
         )
         tx.counters = with_marks(tx.counters, account.equity)
         tx.emit(MarksReset(at=now, subject=tx.counters.session_date, data=change))
-        _put_account(tx, account, now)
+        _put_account(tx, account, session)
     return change
 
 
@@ -109,7 +110,7 @@ def _held(state: State) -> Usd:
 def _is_pending(state: State, account: AccountSnapshot) -> bool:
     """Return whether cash changed as money that was moved would change it, which the broker's executions must prove."""
     known = state.account
-    if known is None:
+    if known is None or paid(known.account, account) is None:
         return False
     traded_at = [fill.filled_at for fill in state.fills.values()]
     return suspected_flow(known.account, account, traded_at=traded_at, held=_held(state)) is not None
@@ -117,13 +118,14 @@ def _is_pending(state: State, account: AccountSnapshot) -> bool:
 
 def keep_account(store: StateStore, account: AccountSnapshot, now: datetime) -> None:
     """Remember what the account is worth, and lift the high-water mark that the drawdown is measured from."""
-    if not _is_known(store.view(), account, session_date(now).isoformat()):
+    session = session_date(now)
+    if not _is_known(store.view(), account, session.isoformat()):
         with store.transaction() as tx:
-            _put_account(tx, account, now)
+            _put_account(tx, account, session)
 
 
-def _put_account(tx: State, account: AccountSnapshot, now: datetime) -> None:
-    today = session_date(now).isoformat()
+def _put_account(tx: State, account: AccountSnapshot, session: date) -> None:
+    today = session.isoformat()
     if _is_known(tx, account, today) or _is_pending(tx, account):
         return
     if account.equity > tx.counters.peak_equity:
@@ -138,6 +140,7 @@ def _is_known(state: State, account: AccountSnapshot, today: str) -> bool:
         known is not None
         and known.session_date == today
         and account.equity <= state.counters.peak_equity
+        and account.equity == known.account.equity
         and replace(known.account, taken_at=account.taken_at, facts=None) == replace(account, facts=None)
     )
 
@@ -154,17 +157,16 @@ def _step(at: datetime) -> int:
     return int(at.timestamp() // CURVE_STEP_S)
 
 
-def _is_new_session(state: State, now: datetime) -> bool:
-    return state.counters.session_date != session_date(now).isoformat()
+def _is_new(state: State, session: date) -> bool:
+    return state.counters.session_date != session.isoformat()
 
 
-def _start_session(tx: State, account: AccountSnapshot, now: datetime) -> bool:
-    if not _is_new_session(tx, now):
+def _start_session(tx: State, account: AccountSnapshot, session: date, now: datetime) -> bool:
+    if not _is_new(tx, session):
         return False
-    today = session_date(now)
-    tx.counters = session_counters(tx.counters, account, today)
-    prune(tx, today)
-    tx.emit(SessionStarted(at=now, subject=today.isoformat(), data=tx.counters))
+    tx.counters = session_counters(tx.counters, account, session)
+    prune(tx, session)
+    tx.emit(SessionStarted(at=now, subject=session.isoformat(), data=tx.counters))
     return True
 
 
@@ -192,16 +194,17 @@ def _fresh_prices(state: State, gatherer: Gatherer, now: datetime) -> dict[str, 
     """Return newer prices and rates of what is held."""
     fresh = {}
     for key, row in state.positions.items():
-        known = _Priced(row.current_price, row.priced_at, row.is_theoretical, row.rate)
-        found = known
-        quote = gatherer.quote(row.position.instrument, now)
-        if quote is not None and quote.at >= row.priced_at:
-            is_theoretical = quote.source == THEORETICAL
-            if (quote.price, is_theoretical) != (row.current_price, row.is_theoretical):
-                found = _Priced(quote.price, quote.at, is_theoretical, row.rate)
-        rate = gatherer.rates.rate(row.position.instrument, found.price, now) or row.rate
-        if found is not known or _value(rate) != _value(row.rate):
-            fresh[key] = found if rate is found.rate else found._replace(rate=rate)
+        instrument, is_fresh = row.position.instrument, False
+        price, at, is_theoretical = row.current_price, row.priced_at, row.is_theoretical
+        quote = gatherer.quote(instrument, now)
+        if quote is not None and quote.at >= at:
+            is_made = quote.source == THEORETICAL
+            is_fresh = quote.price != price or is_made is not is_theoretical
+            if is_fresh:
+                price, at, is_theoretical = quote.price, quote.at, is_made
+        rate = gatherer.rates.rate(instrument, price, now) or row.rate
+        if is_fresh or _value(rate) != _value(row.rate):
+            fresh[key] = _Priced(price, at, is_theoretical, rate)
     return fresh
 
 

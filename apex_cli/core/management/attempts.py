@@ -25,6 +25,11 @@ class Attempts:
         """Return whether *what* may be tried now."""
         return now >= self._not_before.get(what, now)
 
+    @property
+    def has_trouble(self) -> bool:
+        """Whether anything was ever put off."""
+        return bool(self._not_before)
+
     def has_failed(self, what: str) -> bool:
         """Return whether *what* was put off before."""
         return what in self._not_before

@@ -60,10 +60,11 @@ class Manager:
         self._gatherer = gatherer
         self._store = store
         self._management = management
+        self._moves_stops = any(plan.moves_stops for plan in (management, *management.strategies.values()))
         self._clock = clock
         self._attempts = Attempts(store, clock)
         self._seen: State | None = None
-        self._seen_changes: tuple[int, ...] = ()
+        self._seen_changes: tuple[object, ...] = ()
         self._complete: dict[str, ExitFacts] = {}
         """By security: as it was when no target was missing."""
 
@@ -77,8 +78,11 @@ class Manager:
         state = self._store.view()
         changes = changes_of(state)
         is_new = state is not self._seen or changes != self._seen_changes
-        self._seen, self._seen_changes = state, changes
-        self._complete = {key: facts for key, facts in self._complete.items() if key in state.positions}
+        if not (is_new or self._moves_stops or self._attempts.has_trouble):
+            return False
+        if is_new:
+            self._seen, self._seen_changes = state, changes
+            self._complete = {key: facts for key, facts in self._complete.items() if key in state.positions}
         for key in list(state.positions):
             changed = await self._tend_one(key, now, is_new=is_new) or changed
         return changed

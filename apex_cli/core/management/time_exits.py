@@ -44,6 +44,7 @@ class TimeKeeper:
         self._make_closer = make_closer
         self._store = store
         self._management = management
+        self._closes = any(plan.closes for plan in (management, *management.strategies.values()))
         self._clock = clock
         self._attempts = Attempts(store, clock)
 
@@ -53,9 +54,8 @@ class TimeKeeper:
         Raises:
             StateError: an intent could not be written; nothing was sent.
         """
-        management = self._management
-        warn_of_expiries(self._store, management, now)
-        if not any(plan.closes for plan in (management, *management.strategies.values())):
+        warn_of_expiries(self._store, self._management, now)
+        if not self._closes:
             return False
         tried = [await self._tend_one(key, now) for key in list(self._store.view().positions)]
         return await self._end_late_entries(now) or any(tried)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import NEW_YORK, session_bounds, session_date
+from apex_cli.core.market.calendar import NEW_YORK, session_bounds, session_date, session_end, session_start
 from apex_cli.core.market.expiry import days_left
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
@@ -41,14 +41,17 @@ def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime)
 
 def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datetime) -> bool:
     """Report once a session which options near their expiry; True when that was news."""
+    state = store.view()
     near = {
         key: days
-        for key, row in store.view().positions.items()
+        for key, row in state.positions.items()
         if (days := days_left(row.position.instrument, now)) is not None
-        and 0 <= days <= _rules_of(store.view(), row, management).warn_days
+        and 0 <= days <= _rules_of(state, row, management).warn_days
     }
+    if not near:
+        return False
     reported = " ".join((session_date(now).isoformat(), *sorted(near)))
-    if not near or store.view().counters.expiries_told == reported:
+    if store.view().counters.expiries_told == reported:
         return False
     with store.transaction() as tx:
         tx.counters = replace(tx.counters, expiries_told=reported)
@@ -106,7 +109,9 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> events.Da
     from apex_cli.core.positions.performance import Tally
     from apex_cli.core.positions.position_views import position_views, totals_of
 
-    trips: list[RoundTrip] = [t for t in state.round_trips.values() if session_date(t.exit_time).isoformat() == day]
+    session = date.fromisoformat(day)
+    start, end = session_start(session), session_end(session)
+    trips: list[RoundTrip] = [t for t in state.round_trips.values() if start <= t.exit_time < end]
     tally = Tally()
     for trip in trips:
         tally.add(trip)

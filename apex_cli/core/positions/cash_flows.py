@@ -42,10 +42,8 @@ def suspected_flow(
         traded_at: times of executions of the whole account, ours and others'.
         held: absolute value of all positions.
     """
-    amount = _paid(before, after)
-    if before.is_simulated or after.is_simulated or abs(amount) < LEAST_PART * abs(before.equity) or not amount:
-        return None
-    if any(before.taken_at - LATE <= at <= after.taken_at for at in traded_at):
+    amount = paid(before, after)
+    if amount is None or any(before.taken_at - LATE <= at <= after.taken_at for at in traded_at):
         return None
     drift = abs(after.equity - before.equity - amount)
     if drift > OWN_MOVE * abs(before.equity) + MARKET_MOVE * held:
@@ -53,7 +51,15 @@ def suspected_flow(
     return CashFlow(amount=Usd(amount), equity_before=Usd(after.equity - amount), equity_after=after.equity)
 
 
-def _paid(before: AccountSnapshot, after: AccountSnapshot) -> Decimal:
+def paid(before: AccountSnapshot, after: AccountSnapshot) -> Decimal | None:
+    """Return by how much cash changed where that is enough for a deposit or withdrawal; None where it is not."""
+    if before.is_simulated or after.is_simulated:
+        return None
+    amount = _change(before, after)
+    return None if abs(amount) < LEAST_PART * abs(before.equity) or not amount else amount
+
+
+def _change(before: AccountSnapshot, after: AccountSnapshot) -> Decimal:
     """Return by how much cash changed, each currency at the rate of now: what a rate alone moved was not paid."""
     currencies = before.balances.keys() | after.balances.keys()
     if not before.balances or not after.balances or currencies - after.rates.keys():

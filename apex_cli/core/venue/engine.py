@@ -94,7 +94,17 @@ def _start_of(step: BarStep) -> datetime:
 class MatchingEngine:
     """A venue for one account. Every method returns what happened, in order."""
 
-    __slots__ = ("_costs", "_desk", "_ledger", "_matcher", "_max_participation", "_price_times", "_prices", "_volumes")
+    __slots__ = (
+        "_costs",
+        "_desk",
+        "_ledger",
+        "_matcher",
+        "_max_participation",
+        "_price_times",
+        "_prices",
+        "_volumes",
+        "_worth",
+    )
 
     def __init__(
         self,
@@ -121,6 +131,9 @@ class MatchingEngine:
         self._price_times: dict[str, datetime] = {}
         self._volumes: dict[str, Decimal] = {}
         """Volume of the bar that the last price is the close of; none for a price without a bar."""
+
+        self._worth: tuple[Usd, Usd] | None = None
+        """Equity and gross value; None since something of them changed."""
 
     # ----------------------------------------------------------------- orders
 
@@ -258,6 +271,17 @@ class MatchingEngine:
     # --------------------------------------------------------------- auctions
 
     @property
+    def changes(self) -> int:
+        """How often orders or holdings may have changed: as long as this stays, they are the same."""
+        return self._desk.seq
+
+    @property
+    def has_deadlines(self) -> bool:
+        """True where time alone may end something: an order, the wait for an auction, a contract."""
+        desk = self._desk
+        return bool(desk.timed or desk.waiting or desk.has_expiries or self._ledger.has_expiries)
+
+    @property
     def has_waiting(self) -> bool:
         """True while any order waits for an auction."""
         return bool(self._desk.waiting)
@@ -318,6 +342,7 @@ class MatchingEngine:
     ) -> Sequence[BrokerEvent]:
         """Meet one price; at most *size* units fill, all orders together."""
         desk = self._desk
+        self._worth = None
         self._prices[instrument_key] = price
         self._price_times[instrument_key] = at
         self._volumes.pop(instrument_key, None)
@@ -361,6 +386,7 @@ class MatchingEngine:
 
     def see_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> None:
         """Take over the last price of a bar in which no order works."""
+        self._worth = None
         self._prices[instrument_key] = bar.close
         self._price_times[instrument_key] = at or bar.end
         self._volumes[instrument_key] = bar.volume
@@ -480,6 +506,7 @@ class MatchingEngine:
 
     def _begin(self, at: datetime) -> None:
         self._advance(at)
+        self._worth = None
         desk = self._desk
         desk.seq += 1
         desk.cap = None
@@ -503,6 +530,7 @@ class MatchingEngine:
 
     def move_cash(self, amount: Usd) -> None:
         """Pay *amount* in, or out when it is negative."""
+        self._worth = None
         self._ledger.cash += amount
 
     # ------------------------------------------------------------------ state
@@ -533,6 +561,8 @@ class MatchingEngine:
 
     def set_rate(self, currency: str, value: Decimal, origin: Rate | None = None) -> None:
         """Count *currency* by *value* units of the account's from now on; fills name *origin* as their rate."""
+        if self._ledger.rates.get(currency) != value:
+            self._worth = None
         self._ledger.rates[currency] = value
         if origin is not None:
             self._ledger.origins[currency] = origin
@@ -543,9 +573,11 @@ class MatchingEngine:
         return Usd(self._ledger.total_cash + self._ledger.market_value(self._prices))
 
     def worth(self) -> tuple[Usd, Usd]:
-        """Return equity and gross value."""
-        values = self._ledger.values(self._prices)
-        return Usd(self._ledger.total_cash + sum(values, ZERO)), Usd(sum(map(abs, values), ZERO))
+        """Return equity and gross value, worked out again when prices, cash or holdings have changed."""
+        if self._worth is None:
+            values = self._ledger.values(self._prices)
+            self._worth = Usd(self._ledger.total_cash + sum(values, ZERO)), Usd(sum(map(abs, values), ZERO))
+        return self._worth
 
     @property
     def gross_value(self) -> Usd:

@@ -224,3 +224,19 @@ def test_fills_lie_inside_the_bar_but_for_slippage(story: Any) -> None:
             if kind == "bar" and isinstance(event, Fill):
                 slack = Decimal("0.01")
                 assert what.low - slack <= event.price <= what.high + slack
+
+
+@settings(max_examples=60, deadline=None)
+@given(story=days())
+def test_what_is_remembered_of_worth_and_of_orders_is_never_old(story: Any) -> None:
+    engine = new_engine(None)
+    before = engine.changes, list(engine.active()), engine.positions()
+    for step, (kind, what) in enumerate(story):
+        engine.worth()
+        act(engine, step, kind, what)
+        after = engine.changes, list(engine.active()), engine.positions()
+        assert after[0] != before[0] or after == before
+        before = after
+        assert engine.worth() == (engine.equity, engine.gross_value)
+        engine.move_cash(Usd(Decimal(1)))
+        assert engine.worth() == (engine.equity, engine.gross_value)

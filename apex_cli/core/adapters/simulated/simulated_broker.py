@@ -138,6 +138,12 @@ class SimulatedBroker:
 
         self._is_grouped = False
         self._keys: dict[str, tuple[str, ...]] = {}
+        self._rolled_at: datetime | None = None
+        """The last moment at which sessions and orders that ended were looked for."""
+
+        self._followed: tuple[int, frozenset[str]] = (-1, frozenset())
+        """Names of the bars that are followed, and after how many changes of the venue."""
+
         book = self._file.read()
         self._marks = Marks() if book is None else marks_of_book(book.venue)
         if book is None:
@@ -167,7 +173,7 @@ class SimulatedBroker:
         self._events.extend(states)
         for instrument in engine.instruments():
             self._follow(instrument)
-        self._currencies.update(engine.balances)
+        self._currencies.update(engine.balances.keys() - {engine.base})
 
     def require(self, known: Marks) -> None:
         """Refuse to continue with books that are older than what they reported to the state.
@@ -385,7 +391,7 @@ class SimulatedBroker:
         """Count other currencies by what they are worth at *now*."""
         if self._rates is None:
             return
-        for currency in self._currencies - {self._rates.base}:
+        for currency in self._currencies:
             rate = self._rates.of(currency, now)
             if rate is not None:
                 self._engine.set_rate(currency, rate.value, rate)
@@ -475,7 +481,10 @@ class SimulatedBroker:
     @property
     def followed(self) -> frozenset[str]:
         """Names of the bars that price what is held and what has orders."""
-        return frozenset(instrument.bars_name for instrument in self._engine.active())
+        changes = self._engine.changes
+        if self._followed[0] != changes:
+            self._followed = changes, frozenset([instrument.bars_name for instrument in self._engine.active()])
+        return self._followed[1]
 
     @property
     def follows_others(self) -> bool:
@@ -496,14 +505,16 @@ class SimulatedBroker:
         steps = []
         for bar in bars:
             for key in self._keys.get(bar.symbol) or (bar.symbol,):
-                if self._is_open(key, bar.start, bar.end):
+                if self._outside_rth or self._is_open(key, bar.start, bar.end):
                     steps.append(BarStep(key, bar, auctions_in(bar.start, bar.end) if has_waiting else ()))
                 else:
                     engine.see_bar(key, bar)
-            steps.extend(self._option_steps(bar))
+            if self._options:
+                steps.extend(self._option_steps(bar))
         self._unsaved.extend(engine.on_bars(steps))
         self._as_of = end
-        self._settle_expired(end)
+        if engine.has_deadlines:
+            self._settle_expired(end)
         if isinstance(self._clock, BarClock):
             self._clock.advance(end)
         self._take_rates(end)
@@ -526,16 +537,19 @@ class SimulatedBroker:
 
     def _roll(self, now: datetime, closed_at: datetime | None = None) -> bool:
         """End the running session when *now* belongs to a later one, and forget what is too old."""
-        session = self._session_of(now)
         engine = self._engine
         ended_at = closed_at or now
-        self._unsaved.extend(engine.expire(ended_at))
-        if engine.has_waiting:
-            self._hold_auctions(ended_at)
-        self._settle_expired(now)
+        if engine.has_deadlines:
+            self._unsaved.extend(engine.expire(ended_at))
+            if engine.has_waiting:
+                self._hold_auctions(ended_at)
+            self._settle_expired(now)
         if self._unsaved and closed_at is None and not self._is_grouped:
             with suppress(StateError):  # reported once it is in the books
                 self._save()
+        if now == self._rolled_at:
+            return False
+        self._rolled_at, session = now, self._session_of(now)
         if session <= self._sessions[-1][0]:
             return False
         self._prior_close_equity = engine.equity
