@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -118,33 +117,30 @@ def prune_lessons(tx: State, now: datetime) -> None:
 
     What they taught stays, in the sums of their market and strategy.
     """
-    cutoff, known = now - timedelta(days=LESSON_DAYS), tx.lessons_pruned
-    if known is None or known[0] != tx.lessons.mark or known[1] < cutoff:
-        for lesson in reversed(_leaving(tx, cutoff)):
-            del tx.lessons[lesson.round_trip_id]
-            fold_lesson(tx, lesson)
-        oldest = min([lesson.closed_at for lesson in tx.lessons.values()], default=None)
-        tx.lessons_pruned = None if oldest is None else (tx.lessons.mark, oldest)
+    for lesson in _leaving(tx, now - timedelta(days=LESSON_DAYS)):
+        del tx.lessons[lesson.round_trip_id]
+        fold_lesson(tx, lesson)
     if len(tx.audits) > MOST_SESSIONS:
         for day in sorted(tx.audits)[:-MOST_SESSIONS]:
             del tx.audits[day]
 
 
 def _leaving(tx: State, cutoff: datetime) -> list[Lesson]:
-    """Return the lessons that are too old or too many, newest first."""
+    """Return the lessons that are too old or too many, oldest first."""
     most = {True: MOST_FOLLOWED, False: MOST_LESSONS}
-    size = Counter([(lesson.market_type, lesson.is_followed) for lesson in tx.lessons.values()])
-    crowded = {kind for kind, count in size.items() if count > most[kind[1]]}
-    if not crowded and not any(lesson.closed_at < cutoff for lesson in tx.lessons.values()):
-        return []
-    newest_first = sorted(tx.lessons.values(), key=lambda lesson: (lesson.closed_at, lesson.seq), reverse=True)
-    kept: Counter[tuple[str, bool]] = Counter()
-    leaving = []
-    for lesson in newest_first:
+    lessons = tx.lessons
+    excess = {kind: count - most[kind[1]] for kind, count in lessons.counts.items()}
+    crowded, leaving = sum(max(count, 0) for count in excess.values()), []
+    for lesson in lessons.oldest_first():
         kind = lesson.market_type, lesson.is_followed
-        kept[kind] += 1
-        if kept[kind] > most[lesson.is_followed] or lesson.closed_at < cutoff:
-            leaving.append(lesson)
+        if excess[kind] > 0:
+            excess[kind] -= 1
+            crowded -= 1
+        elif lesson.closed_at >= cutoff:
+            if not crowded:
+                break
+            continue
+        leaving.append(lesson)
     return leaving
 
 

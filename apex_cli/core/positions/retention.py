@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -39,6 +40,7 @@ MOST_VERSIONS = 50
 LOCK_SESSIONS = 10
 """Sessions, the running one included, for which locks that are over are still listed."""
 
+MOST_SESSIONS = max(FILL_SESSIONS, SIGNAL_SESSIONS, FINISHED_SESSIONS, LOCK_SESSIONS)
 MOST_OLD_FILLS = 200
 """Old fills of one open holding beyond which they are folded into ``PositionRecord.carried``."""
 
@@ -61,34 +63,34 @@ def prune(state: State, now_session: date) -> None:
     """
     from apex_cli.core.positions.lessons import prune_lessons
 
-    _prune_fills(state, _start_of_last(FILL_SESSIONS, now_session))
-    _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))
+    sessions = (*previous_sessions(now_session, MOST_SESSIONS - 1), now_session)
+    fills_from, signals_from = session_start(sessions[-FILL_SESSIONS]), session_start(sessions[-SIGNAL_SESSIONS])
+    locks_from, finished_from = session_start(sessions[-LOCK_SESSIONS]), session_start(sessions[-FINISHED_SESSIONS])
+    today = session_start(now_session)
+    _prune_fills(state, fills_from)
+    _prune_history(state, fills_from)
     _prune_round_trips(state)
-    prune_lessons(state, session_start(now_session))
-    prune_locks(state, _start_of_last(LOCK_SESSIONS, now_session))
+    prune_lessons(state, today)
+    prune_locks(state, locks_from)
     _prune_weights(state)
-    _prune_signals(state, now_session)
-    finished_before = _start_of_last(FINISHED_SESSIONS, now_session)
-    _prune_approvals(state, finished_before)
-    _prune_orders_and_brackets(state, finished_before)
-    _prune_requests(state, finished_before)
+    _prune_signals(state, signals_from, today)
+    _prune_approvals(state, finished_from)
+    _prune_orders_and_brackets(state, finished_from)
+    _prune_requests(state, finished_from)
     for key in [key for key, row in state.deficits.items() if is_forgotten(row, now_session)]:
         del state.deficits[key]
 
 
-def _start_of_last(sessions: int, now_session: date) -> datetime:
-    """Return when the oldest of the last *sessions* sessions began."""
-    return session_start((*previous_sessions(now_session, sessions - 1), now_session)[0])
-
-
 def _prune_fills(state: State, cutoff: datetime) -> None:
-    old = dict.fromkeys([fill.instrument.key for fill in state.fills.values() if fill.filled_at < cutoff])
-    by_key: dict[str, list[Fill]] = {key: [] for key in old}
-    for fill in state.fills.values() if old else ():
-        if fill.instrument.key in by_key:
-            by_key[fill.instrument.key].append(fill)
-    for key, fills in by_key.items():
-        _prune_holding(state, key, in_order(fills), cutoff)
+    """Drop old fills of securities that were flat since, and look at each only when something of it changed."""
+    fills = state.fills
+    looks: dict[str, tuple[object, ...]] = {}
+    for key, size in Counter([fill.instrument.key for fill in fills.older_than(cutoff)]).items():
+        row: PositionRecord | None = state.positions.get(key)
+        looks[key] = (fills.rewrites, fills.counts[key], size, row and row.position)
+        if state.looked_at.get(key) != looks[key]:
+            _prune_holding(state, key, in_order([f for f in fills.values() if f.instrument.key == key]), cutoff)
+    state.looked_at = looks
 
 
 def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> None:
@@ -126,6 +128,8 @@ def _prune_history(state: State, cutoff: datetime) -> None:
 
     Without that a sale of what was bought earlier would look like a short.
     """
+    if not state.history_fills.older_than(cutoff):
+        return
     for rows in by_security(state.history_fills.values()).values():
         old = [row for row in rows if row.filled_at < cutoff and isinstance(row, Execution)]
         if not old:
@@ -141,16 +145,14 @@ def _prune_history(state: State, cutoff: datetime) -> None:
 
 def _prune_round_trips(state: State) -> None:
     """Drop what is neither among the newest of all nor among those of its strategy: rare strategies keep theirs."""
-    if len(state.round_trips) <= MOST_ROUND_TRIPS:
+    trips, total = state.round_trips, len(state.round_trips)
+    if total <= MOST_ROUND_TRIPS:
         return
-    newest_first = sorted(
-        state.round_trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id), reverse=True
-    )
-    kept: Counter[str] = Counter()
-    for number, trip in enumerate(newest_first):
-        kept[trip.strategy] += 1
-        if number >= MOST_IN_ALL or (number >= MOST_ROUND_TRIPS and kept[trip.strategy] > MOST_OF_STRATEGY):
-            del state.round_trips[trip.round_trip_id]
+    excess = {strategy: count - MOST_OF_STRATEGY for strategy, count in trips.counts.items()}
+    for number, trip in enumerate(islice(trips.oldest_first(), total - MOST_ROUND_TRIPS)):
+        if number < total - MOST_IN_ALL or excess[trip.strategy] > 0:
+            del trips[trip.round_trip_id]
+        excess[trip.strategy] -= 1
 
 
 def _prune_weights(state: State) -> None:
@@ -162,18 +164,14 @@ def _prune_weights(state: State) -> None:
             del state.weights[key]
 
 
-def _prune_signals(state: State, now_session: date) -> None:
+def _prune_signals(state: State, cutoff: datetime, today: datetime) -> None:
     """Drop expired signals that are old or too many; one that still holds could otherwise be acted on twice."""
-    cutoff, today = _start_of_last(SIGNAL_SESSIONS, now_session), session_start(now_session)
-    excess = len(state.signals) - MOST_SIGNALS
-    if excess <= 0 and not any(row.seen_at < cutoff for row in state.signals.values()):
-        return
-    expired = sorted(
-        (row for row in state.signals.values() if row.expires_at < today), key=lambda row: (row.seen_at, row.signal_id)
-    )
-    for number, row in enumerate(expired):
+    signals = state.signals
+    excess = len(signals) - MOST_SIGNALS
+    candidates = signals.oldest_first() if excess > 0 else iter(signals.older_than(cutoff))
+    for number, row in enumerate(row for row in candidates if row.expires_at < today):
         if number < excess or row.seen_at < cutoff:
-            del state.signals[row.signal_id]
+            del signals[row.signal_id]
 
 
 def _prune_requests(state: State, finished_before: datetime) -> None:
@@ -190,13 +188,14 @@ def _prune_approvals(state: State, cutoff: datetime) -> None:
 
 def _prune_orders_and_brackets(state: State, cutoff: datetime) -> None:
     in_use = {row.position.bracket_id for row in state.positions.values()}
-    in_use.update(row.order.bracket_id for row in state.orders.values() if row.is_open)
+    in_use.update(row.order.bracket_id for row in state.orders.open())
     in_use.update(row.bracket_id for row in state.approvals.values() if row.bracket_id)
-    for record in list(state.orders.values()):
-        if record.order.bracket_id not in in_use and record.updated_at < cutoff:
-            del state.orders[record.order.client_order_id]
-    in_use.update(record.order.bracket_id for record in state.orders.values())
-    in_use.update(fill.bracket_id for fill in state.fills.values())
-    for bracket in list(state.brackets.values()):
-        if bracket.bracket_id not in in_use and bracket.created_at < cutoff:
+    for name in [n for n, r in state.orders.items() if r.updated_at < cutoff and r.order.bracket_id not in in_use]:
+        del state.orders[name]
+    ended = [row for row in state.brackets.values() if row.created_at < cutoff and row.bracket_id not in in_use]
+    if ended:
+        in_use.update(record.order.bracket_id for record in state.orders.values())
+        in_use.update(fill.bracket_id for fill in state.fills.values())
+    for bracket in ended:
+        if bracket.bracket_id not in in_use:
             del state.brackets[bracket.bracket_id]

@@ -7,8 +7,9 @@ changed or rolls it back. Nothing here knows of files.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -162,6 +163,83 @@ class Table(MutableMapping[str, R], Generic[R]):
         self._undo.clear()
 
 
+class AgedTable(Table[R]):
+    """Rows with the oldest ones at hand, and with the number of each kind."""
+
+    __slots__ = ("_age_of", "_ages", "_counts", "_kind_of")
+
+    def __init__(
+        self, name: str, row_type: type[R], age_of: Callable[[R], Any], kind_of: Callable[[R], Hashable] = type
+    ) -> None:
+        """Start empty; rows are in the order of what *age_of* gives, and those that it gives the same, of their keys.
+
+        Args:
+            name: of the table.
+            row_type: of its rows.
+            age_of: what differs between older and newer rows, the oldest first.
+            kind_of: what rows are counted by.
+        """
+        super().__init__(name, row_type)
+        self._age_of, self._kind_of = age_of, kind_of
+        self._ages: list[tuple[Any, str]] | None = None
+        """None: nobody has asked since the rows were loaded, or a change was undone."""
+
+        self._counts: Counter[Hashable] = Counter()
+
+    def oldest_first(self) -> Iterator[R]:
+        """Yield the rows, the oldest first; those that were yielded may be removed meanwhile."""
+        return (self._rows[key] for _, key in self._in_order().copy())
+
+    def older_than(self, age: Any) -> list[R]:  # noqa: ANN401 - what the rows of this table are ordered by
+        """Return the rows that are older than *age*, the oldest first."""
+        ages = self._in_order()
+        return [self._rows[key] for _, key in ages[: bisect_left(ages, (age, ""))]]
+
+    @property
+    def counts(self) -> Mapping[Any, int]:
+        """How many rows of each kind there are."""
+        self._in_order()
+        return self._counts
+
+    def _in_order(self) -> list[tuple[Any, str]]:
+        if self._ages is None:
+            self._ages = sorted((self._age_of(row), key) for key, row in self._rows.items())
+            self._counts = Counter(map(self._kind_of, self._rows.values()))
+        return self._ages
+
+    def __setitem__(self, key: str, row: R) -> None:
+        """Add or replace the row."""
+        old = self._rows.get(key)
+        super().__setitem__(key, row)
+        if self._ages is not None:
+            if old is not None:
+                self._forget(key, old)
+            insort(self._ages, (self._age_of(row), key))
+            self._counts[self._kind_of(row)] += 1
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        row = self._rows[key]
+        super().__delitem__(key)
+        if self._ages is not None:
+            self._forget(key, row)
+
+    def _forget(self, key: str, row: R) -> None:
+        ages = self._in_order()
+        del ages[bisect_left(ages, (self._age_of(row), key))]
+        self._counts[self._kind_of(row)] -= 1
+
+    def load(self, rows: dict[str, R]) -> None:
+        """Start over with *rows*, unchanged."""
+        super().load(rows)
+        self._ages = None
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        super().rollback()
+        self._ages = None
+
+
 class SecurityTable(Table[R]):
     """Rows that are about one security each, with those of one security at hand."""
 
@@ -254,18 +332,24 @@ class State:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.signals: Table[SignalRecord] = Table("signals", SignalRecord)
+        self.signals: AgedTable[SignalRecord] = AgedTable("signals", SignalRecord, lambda row: row.seen_at)
         self.approvals: SecurityTable[ApprovalRecord] = SecurityTable(
             "approvals", ApprovalRecord, lambda row: row.opportunity.signal.instrument.key
         )
         self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
         self.orders = OrderTable()
         self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
-        self.fills: Table[Fill] = Table("fills", Fill)
-        self.history_fills: Table[Execution] = Table("history_fills", Execution)
+        self.fills: AgedTable[Fill] = AgedTable(
+            "fills", Fill, lambda row: row.filled_at, lambda row: row.instrument.key
+        )
+        self.history_fills: AgedTable[Execution] = AgedTable("history_fills", Execution, lambda row: row.filled_at)
         """Imported executions of the whole account: counted, never folded into positions."""
-        self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
-        self.lessons: Table[Lesson] = Table("lessons", Lesson)
+        self.round_trips: AgedTable[RoundTrip] = AgedTable(
+            "round_trips", RoundTrip, lambda row: row.exit_time, lambda row: row.strategy
+        )
+        self.lessons: AgedTable[Lesson] = AgedTable(
+            "lessons", Lesson, lambda row: (row.closed_at, row.seq), lambda row: (row.market_type, row.is_followed)
+        )
         """What learners know of closed trades, by round trip id."""
         self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
         """The last versions of the learned weights, by number."""
@@ -296,8 +380,9 @@ class State:
         """Sequence number of the newest event ever emitted."""
         self.last_inputs: tuple[int, Snapshot] | None = None
         """The newest decision of this process whose event holds all its inputs, by number: later ones refer to it."""
-        self.lessons_pruned: tuple[tuple[int, int, int], datetime] | None = None
-        """Mark of the lessons when nothing was left to prune, and when the oldest of them was closed."""
+        self.looked_at: dict[str, tuple[object, ...]] = {}
+        """What the old fills of a security were like when they were last pruned, by its key: they need no look again
+        while that is the same."""
         self._all: tuple[Table[Any], ...] = (
             self.signals,
             self.approvals,
@@ -406,7 +491,7 @@ class State:
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""
         self.last_inputs = None
-        self.lessons_pruned = None
+        self.looked_at = {}
         for table in self._touched:
             table.rollback()
         self._touched.clear()
