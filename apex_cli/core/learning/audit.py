@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.learning import AuditSums
 from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.state.tables import Table, TableReader
 
 LEAST_LESSONS = 60
 LEAST_SESSIONS = 20
@@ -68,7 +69,8 @@ def audit_of(lessons: Iterable[Lesson], kept: Mapping[str, AuditSums], *, after:
         kept: sums of lessons that left the state, by session.
         after: lessons up to this number are left out.
     """
-    return AuditBook(after).look({lesson.round_trip_id: lesson for lesson in lessons}, kept)
+    rows = {lesson.round_trip_id: lesson for lesson in lessons}
+    return AuditBook(after).look(Table("lessons", Lesson, rows), Table("audits", AuditSums, dict(kept)))
 
 
 class AuditBook:
@@ -80,74 +82,59 @@ class AuditBook:
     def __init__(self, after: int = 0) -> None:
         """Start with nothing looked at; lessons up to number *after* are left out."""
         self.after = after
-        self._lessons: dict[str, Lesson] = {}
-        self._kept: dict[str, AuditSums] = {}
+        self._lessons: TableReader[Lesson] = TableReader()
+        self._kept: TableReader[AuditSums] = TableReader()
         self._of_day: dict[str, dict[str, Lesson]] = {}
-        self._sums: dict[str, tuple[int, Sums]] = {}
-        """Number of lessons and sums around their means, of each session with two or more."""
-
         self._days: list[str] = []
-        """Those sessions, in order."""
+        """The sessions with two lessons or more, in order; beside each one its lessons, squares and products."""
 
+        self._counts: list[int] = []
+        self._squares: list[float] = []
+        self._products: list[float] = []
         self._found: Audit | None = None
 
-    def look(
-        self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums], *, is_kept_same: bool = False
-    ) -> Audit | None:
-        """Return what ``audit_of`` returns of *lessons*, by id; *is_kept_same*: no sum changed since the last."""
-        days = self._changed(lessons, self._kept if is_kept_same else kept)
+    def look(self, lessons: Table[Lesson], kept: Table[AuditSums]) -> Audit | None:
+        """Return what ``audit_of`` returns of the same rows."""
+        days = {day for day, _, _ in self._kept.changes(kept)}
+        for name, old, new in self._lessons.changes(lessons):
+            if old is not None and old.seq > self.after:
+                days.add(day := session_of(old))
+                del self._of_day[day][name]
+            if new is not None and new.seq > self.after:
+                days.add(day := session_of(new))
+                self._of_day.setdefault(day, {})[name] = new
         if days:
             for day in days:
-                self._add_up(day)
+                self._add_up(day, kept.get(day))
             self._found = self._judged()
         return self._found
 
-    def _changed(self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums]) -> set[str]:
-        """Take over what is new, forget what left, and return the sessions that this concerns."""
-        days: set[str] = set()
-        if kept is not self._kept:
-            days = {day for day, row in kept.items() if self._kept.get(day) is not row}
-        if days or len(kept) != len(self._kept):
-            days.update(self._kept.keys() - kept.keys())
-            self._kept = dict(kept)
-        fresh = [lesson for name, lesson in lessons.items() if self._lessons.get(name) is not lesson]
-        if fresh or len(lessons) != len(self._lessons):
-            gone = [lesson for name, lesson in self._lessons.items() if lessons.get(name) is not lesson]
-            self._lessons = dict(lessons)
-            for lesson in gone:
-                if lesson.seq > self.after:
-                    days.add(day := session_of(lesson))
-                    del self._of_day[day][lesson.round_trip_id]
-            for lesson in fresh:
-                if lesson.seq > self.after:
-                    days.add(day := session_of(lesson))
-                    self._of_day.setdefault(day, {})[lesson.round_trip_id] = lesson
-        return days
-
-    def _add_up(self, day: str) -> None:
-        """Add up the lessons of one session."""
-        row = self._kept.get(day)
-        lessons = self._of_day.get(day)
-        for lesson in lessons.values() if lessons else ():
+    def _add_up(self, day: str, row: AuditSums | None) -> None:
+        """Add up the lessons of one session; *row* are the sums of those that left."""
+        lessons = self._of_day.get(day, {})
+        for lesson in lessons.values():
             row = with_audited(row, lesson)
-        if lessons is not None and not lessons:
-            del self._of_day[day]
-        is_known = self._sums.pop(day, None) is not None
+        if not lessons:
+            self._of_day.pop(day, None)
+        at = bisect_left(self._days, day)
+        if at < len(self._days) and self._days[at] == day:
+            for column in (self._days, self._counts, self._squares, self._products):
+                del column[at]
         if row is not None and row.count > 1:
-            self._sums[day] = row.count, _around_means(row)
-            if not is_known:
-                insort(self._days, day)
-        elif is_known:
-            del self._days[bisect_left(self._days, day)]
+            squares, products = _around_means(row)
+            self._days.insert(at, day)
+            self._counts.insert(at, row.count)
+            self._squares.insert(at, squares)
+            self._products.insert(at, products)
 
     def _judged(self) -> Audit | None:
         """Return what all sessions say together."""
-        rows = [self._sums[day] for day in self._days]
-        count, sessions = sum([count for count, _ in rows]), [sums for _, sums in rows]
-        if count < LEAST_LESSONS or len(sessions) < LEAST_SESSIONS or not _is_suspect(sessions):
+        count = sum(self._counts)
+        if count < LEAST_LESSONS or len(self._days) < LEAST_SESSIONS or not _is_suspect(self._products):
             return None
+        sessions = list(zip(self._squares, self._products, strict=True))
         low, high = block_interval(sessions, _slope, seed=SEED, level=LEVEL)
-        total = sum(xx for xx, _ in sessions), sum(xy for _, xy in sessions)
+        total = sum(self._squares), sum(self._products)
         gain, lowest, highest = (Decimal(repr(round(each, 2))).quantize(STEP) for each in (_slope(total), low, high))
         return Audit(gain=gain, low=lowest, high=highest, lessons=count, sessions=len(sessions))
 
@@ -157,9 +144,8 @@ def _around_means(row: AuditSums) -> Sums:
     return float(row.xx - row.x * row.x / row.count), float(row.xy - row.x * row.y / row.count)
 
 
-def _is_suspect(sessions: list[Sums]) -> bool:
+def _is_suspect(products: list[float]) -> bool:
     """Return whether the products of sessions lie far enough below 0 to look closer."""
-    products = [xy for _, xy in sessions]
     total = sum(products)
     if total >= 0:
         return False

@@ -5,8 +5,9 @@ Learning reaches the score and nothing else. Each change can be listed, compared
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -34,7 +35,7 @@ from apex_cli.core.model.learning import (
 from apex_cli.core.model.lesson import FollowedEnd, Lesson
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state import events
-from apex_cli.core.state.tables import State, Table
+from apex_cli.core.state.tables import State, Table, TableReader
 
 SUBJECT = "learning"
 """What the events of this module concern."""
@@ -50,39 +51,65 @@ LONGEST = timedelta(days=10)
 """After that a value that is found again is put in force again, so that it does not lapse."""
 
 
-class LessonBook:
-    """The lessons of a state in the order of their numbers, put in order again only when one changed."""
+class LessonLine:
+    """Lessons in the order of their numbers."""
+
+    __slots__ = ("_seqs", "lessons")
 
     def __init__(self) -> None:
         """Start with none."""
-        self._table: Table[Lesson] | None = None
-        self._mark: tuple[int, int, int] | None = None
         self._seqs: list[int] = []
-        self._of_market: dict[MarketType, list[Lesson]] = {}
-        self.all: list[Lesson] = []
-        self.with_parts: list[Lesson] = []
-        """Those that all components of the score are known of."""
+        self.lessons: list[Lesson] = []
 
-    def read(self, table: Table[Lesson]) -> None:
-        """Take over what *table* holds now."""
-        if table is self._table and table.mark == self._mark:
-            return
-        self._table, self._mark = table, table.mark
-        self.all = sorted(table.values(), key=lambda lesson: lesson.seq)
-        self._seqs = [lesson.seq for lesson in self.all]
-        self.with_parts = [lesson for lesson in self.all if facts_of(lesson).has_all_parts]
-        self._of_market = {}
-        for lesson in self.all:
-            if not lesson.is_followed:
-                self._of_market.setdefault(lesson.market_type, []).append(lesson)
+    def add(self, lesson: Lesson) -> None:
+        """Put *lesson* in its place."""
+        at = bisect_right(self._seqs, lesson.seq)
+        self._seqs.insert(at, lesson.seq)
+        self.lessons.insert(at, lesson)
 
-    def traded(self, market: MarketType) -> Sequence[Lesson]:
-        """Return the lessons of trades in *market*."""
-        return self._of_market.get(market, ())
+    def drop(self, lesson: Lesson) -> None:
+        """Take out *lesson*, which is in the line."""
+        at = self.lessons.index(lesson, bisect_left(self._seqs, lesson.seq))
+        del self._seqs[at], self.lessons[at]
 
     def after(self, seq: int) -> Sequence[Lesson]:
         """Return the lessons with a number above *seq*."""
-        return self.all[bisect_right(self._seqs, seq) :]
+        return self.lessons[bisect_right(self._seqs, seq) :]
+
+
+class LessonBook:
+    """The lessons of a state in the order of their numbers; reading them again costs what changed."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._reader: TableReader[Lesson] = TableReader()
+        self.all = LessonLine()
+        self.with_parts = LessonLine()
+        """Those that all components of the score are known of."""
+
+        self._of_market: defaultdict[MarketType, LessonLine] = defaultdict(LessonLine)
+
+    def read(self, table: Table[Lesson]) -> None:
+        """Take over what *table* holds now."""
+        for _, old, new in self._reader.changes(table):
+            if old is not None:
+                for line in self._lines(old):
+                    line.drop(old)
+            if new is not None:
+                for line in self._lines(new):
+                    line.add(new)
+
+    def _lines(self, lesson: Lesson) -> Iterator[LessonLine]:
+        """Yield the lines that *lesson* stands in."""
+        yield self.all
+        if facts_of(lesson).has_all_parts:
+            yield self.with_parts
+        if not lesson.is_followed:
+            yield self._of_market[lesson.market_type]
+
+    def traded(self, market: MarketType) -> LessonLine:
+        """Return the lessons of trades in *market*."""
+        return self._of_market[market]
 
 
 class Learners:
@@ -106,9 +133,6 @@ class Learners:
         self._courses: Courses = {}
         self._book = LessonBook()
         self._audit = AuditBook()
-        self._audited: tuple[object, ...] = ()
-        """What the last audit was made of."""
-
         self._experience: dict[str, Experience] | None = None
         """Worked out in this check."""
 
@@ -136,27 +160,16 @@ class Learners:
         ends, self._ends = self._ends, []
         end_all(tx, ends, now)
         if self._is_first_look and tx.learning.in_force(self._mode).adapts and tx.learning.newest:
-            audit = self._audit_of(tx)
+            if tx.learning.audited_seq != self._audit.after:
+                self._audit = AuditBook(tx.learning.audited_seq)
+            audit = self._audit.look(tx.lessons, tx.audits)
             if audit is not None and audit.is_harmful:
                 suspend(tx, audit, now)
 
-    def _audit_of(self, tx: State) -> Audit | None:
-        """Return the audit of all sessions; None where nothing changed since the last one."""
-        after = tx.learning.audited_seq
-        made_of = (tx.lessons, tx.lessons.mark, tx.audits, tx.audits.mark, after)
-        known, self._audited = self._audited, made_of
-        if made_of == known:
-            return None
-        if after != self._audit.after:
-            self._audit = AuditBook(after)
-            known = ()
-        is_kept_same = bool(known) and known[2] is tx.audits and known[3] == tx.audits.mark
-        return self._audit.look(tx.lessons, tx.audits, is_kept_same=is_kept_same)
-
     def _adapt_parts(self, tx: State, now: datetime) -> None:
         learning, known = tx.learning, self._book.with_parts
-        fresh = known[bisect_right(known, learning.parts_seq, key=_seq_of) :]
-        if not components.should_adapt(known, fresh=size_of(fresh), last=learning.parts_at, now=now):
+        fresh = size_of(known.after(learning.parts_seq))
+        if not components.should_adapt(known.lessons, fresh=fresh, last=learning.parts_at, now=now):
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
         experience = self._experience_of(tx)
@@ -166,7 +179,7 @@ class Learners:
         effects = components.effects_of(base, found)
         parts = components.adapt(before.parts, components.wanted_weights(effects))
         after = replace(before, parts=parts, effects=effects)
-        learning = replace(learning, parts_seq=known[-1].seq, parts_at=now)
+        learning = replace(learning, parts_seq=known.lessons[-1].seq, parts_at=now)
         is_same = parts == before.parts and _means(effects) == _means(before.effects)
         self._put(tx, before, before if is_same else after, learning, cause="parts", why=_why_parts(effects), now=now)
 
@@ -174,19 +187,19 @@ class Learners:
         self._adapt_values(tx, now)
         for market in MarketType:
             own = self._book.traded(market)
-            if not own and market not in tx.learning.market_at:
+            if not own.lessons and market not in tx.learning.market_at:
                 continue
             learning, before = tx.learning, weights_in_force(tx)
-            fresh = len(own) - bisect_right(own, learning.market_seq.get(market, 0), key=_seq_of)
+            fresh = len(own.after(learning.market_seq.get(market, 0)))
             value = before.values.get(value_key(market, ""))
             step = markets.step_by_value(market, before.markets[market], fresh, value)
             if step is None:
-                step = _idle_step(market, before.markets[market], own, learning, now)
+                step = _idle_step(market, before.markets[market], own.lessons, learning, now)
             if step is None:
                 continue
             learning = replace(
                 learning,
-                market_seq={**learning.market_seq, market: own[-1].seq if own else 0},
+                market_seq={**learning.market_seq, market: own.lessons[-1].seq if own.lessons else 0},
                 market_at={**learning.market_at, market: now},
             )
             after = replace(before, markets={**before.markets, market: step.weight})
@@ -194,7 +207,7 @@ class Learners:
 
     def _adapt_values(self, tx: State, now: datetime) -> None:
         learning = tx.learning
-        fresh = self._book.after(max(learning.values_seq, learning.base_seq))
+        fresh = self._book.all.after(max(learning.values_seq, learning.base_seq))
         if size_of(fresh) < markets.LEAST_TRADES:
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
@@ -210,7 +223,9 @@ class Learners:
     def _experience_of(self, tx: State) -> Mapping[str, Experience]:
         """Return the sums of everything that may be learned from, worked out once a check."""
         if self._experience is None:
-            self._experience = experience_of(tx)
+            base = weights_of(tx, tx.learning.base)
+            lessons = self._book.all.after(tx.learning.base_seq)
+            self._experience = all_experience(tx.experience, lessons, base, after=tx.learning.base_seq)
         return self._experience
 
     def _put(
@@ -238,17 +253,13 @@ class Learners:
 
     def _tell_outcomes(self, tx: State, now: datetime) -> None:
         learning = tx.learning
-        fresh = self._book.after(learning.outcomes_seq) if self._outcome_hook is not None else ()
+        fresh = self._book.all.after(learning.outcomes_seq) if self._outcome_hook is not None else ()
         if self._outcome_hook is None or not fresh:
             return
         tx.learning = replace(learning, outcomes_seq=fresh[-1].seq)
         outcomes = model_outcomes(lesson for lesson in fresh if not lesson.is_followed)
         if outcomes:
             self._outcome_hook.learn(outcomes, now)
-
-
-def _seq_of(lesson: Lesson) -> int:
-    return lesson.seq
 
 
 def size_of(lessons: Sequence[Lesson]) -> int:
@@ -315,6 +326,8 @@ def _idle_step(
 ) -> MarketStep | None:
     last_step = learning.market_at.get(market)
     if last_step is None:
+        return None
+    if any(now - lesson.closed_at < markets.IDLE for lesson in reversed(own)):
         return None
     last_trade = max((lesson.closed_at for lesson in own), default=None)
     return markets.step_when_idle(market, weight, last_trade=last_trade, last_step=last_step, now=now)

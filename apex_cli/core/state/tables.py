@@ -46,11 +46,17 @@ R = TypeVar("R")
 
 _encode = msgspec.json.Encoder().encode
 
+MOST_CHANGES = 1_000
+"""Changes of a table that are remembered; who has read it before them reads it anew."""
+
+Place = tuple[list[str], int]
+"""How far a reader of a table has come: the changes that it knew of, and their number."""
+
 
 class Table(MutableMapping[str, R], Generic[R]):
     """Rows of one type by key, remembering what changed since ``settle``."""
 
-    __slots__ = ("_rows", "_touched", "_undo", "additions", "name", "rewrites", "row_type")
+    __slots__ = ("_changes", "_rows", "_touched", "_undo", "additions", "name", "rewrites", "row_type")
 
     def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
         """Start with *rows*, unchanged."""
@@ -59,6 +65,9 @@ class Table(MutableMapping[str, R], Generic[R]):
         self._rows: dict[str, R] = {} if rows is None else rows
         self._undo: dict[str, R | None] = {}
         self._touched: list[Table[Any]] = []
+        self._changes: list[str] | None = None
+        """Keys of the rows that changed lately; None: nobody asked since rows were loaded, or a change undone."""
+
         self.additions = 0
         """How many rows were ever added."""
 
@@ -77,6 +86,8 @@ class Table(MutableMapping[str, R], Generic[R]):
                 self._touched.append(self)
             self._undo[key] = old
         self._rows[key] = row
+        if self._changes is not None:
+            self._note(key)
         if old is None:
             self.additions += 1
         else:
@@ -88,6 +99,13 @@ class Table(MutableMapping[str, R], Generic[R]):
         if not self._undo:
             self._touched.append(self)
         self._undo.setdefault(key, old)
+        if self._changes is not None:
+            self._note(key)
+
+    def _note(self, key: str) -> None:
+        if self._changes is None or len(self._changes) >= MOST_CHANGES:
+            self._changes = []
+        self._changes.append(key)
 
     def __iter__(self) -> Iterator[str]:
         """Yield keys in insertion order."""
@@ -118,6 +136,18 @@ class Table(MutableMapping[str, R], Generic[R]):
         """What differs whenever a row was added, replaced or removed."""
         return self.additions, self.rewrites, len(self._rows)
 
+    def changed_since(self, place: Place | None) -> tuple[Place, Collection[str] | None]:
+        """Return how far the changes have come, and the keys of the rows that were touched since *place*.
+
+        None for the keys: *place* is unknown, of another table or too old, and every row may have changed.
+        """
+        if self._changes is None:
+            self._changes = []
+        here = self._changes, len(self._changes)
+        if place is None or place[0] is not self._changes:
+            return here, None
+        return here, dict.fromkeys(self._changes[place[1] :])
+
     @property
     def changed(self) -> Mapping[str, R | None]:
         """Old rows by key (None: there was none) of everything touched since ``settle``."""
@@ -135,6 +165,7 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Start over with *rows*, unchanged."""
         self._rows = rows
         self._undo.clear()
+        self._changes = None
         self.rewrites += 1
 
     def committed(self) -> dict[str, R]:
@@ -150,6 +181,7 @@ class Table(MutableMapping[str, R], Generic[R]):
     def rollback(self) -> None:
         """Undo everything since ``settle``."""
         if self._undo:
+            self._changes = None
             self.rewrites += 1
         for key, old in self._undo.items():
             if old is None:
@@ -161,6 +193,31 @@ class Table(MutableMapping[str, R], Generic[R]):
     def settle(self) -> None:
         """Forget how to undo: what is here is committed."""
         self._undo.clear()
+
+
+class TableReader(Generic[R]):
+    """The rows of a table as they were read last; reading again costs what changed since."""
+
+    __slots__ = ("_place", "_rows")
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._place: Place | None = None
+        self._rows: dict[str, R] = {}
+
+    def changes(self, table: Table[R]) -> list[tuple[str, R | None, R | None]]:
+        """Return the key of each row of *table* that changed since it was read, what it was, and what it is."""
+        self._place, touched = table.changed_since(self._place)
+        rows, found = self._rows, []
+        for key in (*rows, *table) if touched is None else touched:
+            old, new = rows.get(key), table.get(key)
+            if old is not new:
+                found.append((key, old, new))
+                if new is None:
+                    del rows[key]
+                else:
+                    rows[key] = new
+        return found
 
 
 class AgedTable(Table[R]):

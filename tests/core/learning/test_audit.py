@@ -15,6 +15,7 @@ from apex_cli.core.learning.learners import Learners, put_in_force, unfreeze
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, AuditSums, LearningMode, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
+from apex_cli.core.state.tables import Table
 from kit import START, MemoryStore
 
 D = Decimal
@@ -62,8 +63,7 @@ def test_what_left_the_state_counts_on(lesson: Any) -> None:
 def test_a_book_of_sessions_tells_what_a_fresh_look_tells(lesson: Any, seed: int) -> None:
     """Whatever comes, leaves for the kept sums, is corrected or undone between two looks."""
     dice, waiting = Random(seed), judged(lesson, seed, -2.0, 150)
-    lessons: dict[str, Lesson] = {}
-    kept: dict[str, AuditSums] = {}
+    lessons, kept = Table("lessons", Lesson), Table("audits", AuditSums)
     book, told = AuditBook(), 0
     while waiting:
         match dice.choice(["comes", "comes", "comes", "leaves", "is corrected", "is undone", "is forgotten"]):
@@ -71,7 +71,8 @@ def test_a_book_of_sessions_tells_what_a_fresh_look_tells(lesson: Any, seed: int
                 fresh = waiting.pop(0)
                 lessons[fresh.round_trip_id] = fresh
             case "leaves" if len(lessons) > 60:
-                row = lessons.pop(next(iter(lessons)))
+                row = lessons[next(iter(lessons))]
+                del lessons[row.round_trip_id]
                 sums = with_audited(kept.get(session_of(row)), row)
                 assert sums is not None
                 kept[session_of(row)] = sums

@@ -49,7 +49,8 @@ from apex_cli.core.model.request import Closed, CloseRequest, Failure, RequestRe
 from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
 from apex_cli.core.model.trade_size import Binding, Sized
-from apex_cli.core.state.tables import State, Table
+from apex_cli.core.state import tables
+from apex_cli.core.state.tables import AgedTable, State, Table, TableReader
 from kit import START, an_event
 
 OPTION = make_instrument(
@@ -489,6 +490,70 @@ def test_a_state_knows_the_tables_that_changed_since_it_was_settled() -> None:
     state.rollback()
     assert not state.touched()
     assert dict(state.audits) == {"2026-01-05": AuditSums(count=1)}
+
+
+AGED_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from("abcde"), st.one_of(st.none(), st.integers(1, 4))),
+        st.sampled_from(["settle", "rollback", "load", "look"]),
+    ),
+    max_size=30,
+)
+
+
+def take(table: Table[Counters], step: Any) -> None:
+    """Change *table* as *step* says."""
+    match step:
+        case "settle":
+            table.settle()
+        case "rollback":
+            table.rollback()
+        case "load":
+            table.load({"a": counters(2), "f": counters(9)})
+        case (key, None):
+            table.pop(key, None)
+        case (key, entries):
+            table[key] = counters(entries)
+
+
+@given(steps=AGED_STEPS)
+def test_rows_stay_in_the_order_of_their_age_and_are_counted_by_kind(steps: Any) -> None:
+    table = AgedTable("counters", Counters, lambda row: row.entries_today, lambda row: row.entries_today % 2)
+    for step in (*steps, "look"):
+        if step != "look":
+            take(table, step)
+            continue
+        in_order = [row for _, _, row in sorted((row.entries_today, key, row) for key, row in table.items())]
+        assert list(table.oldest_first()) == in_order
+        assert table.older_than(3) == [row for row in in_order if row.entries_today < 3]
+        kinds = [row.entries_today % 2 for row in table.values()]
+        assert [table.counts[kind] for kind in (0, 1)] == [kinds.count(0), kinds.count(1)]
+
+
+@given(steps=AGED_STEPS, most=st.integers(1, 40))
+def test_a_reader_hears_of_every_row_that_came_went_or_changed(steps: Any, most: int) -> None:
+    """Whatever is undone or loaded between two looks, and however few changes a table remembers."""
+    table, reader, known = Table("counters", Counters), TableReader[Counters](), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "MOST_CHANGES", most)
+        for step in (*steps, "look"):
+            if step != "look":
+                take(table, step)
+                continue
+            for key, old, new in reader.changes(table):
+                assert known.pop(key, None) is old
+                assert old is not new
+                if new is not None:
+                    known[key] = new
+            assert known == dict(table)
+            assert not reader.changes(table)
+
+
+def test_a_reader_reads_another_table_as_a_whole() -> None:
+    reader: TableReader[Counters] = TableReader()
+    row = counters(1)
+    assert reader.changes(Table("counters", Counters, {"a": row})) == [("a", None, row)]
+    assert reader.changes(Table("counters", Counters, {"b": row})) == [("a", row, None), ("b", None, row)]
 
 
 def test_a_mark_differs_whenever_a_row_came_went_or_changed() -> None:
