@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from math import fsum, sqrt
 from operator import mul
+from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.market import Bar
+
+if TYPE_CHECKING:
+    from apex_cli.core.analysis.frame import Floats
 
 Closes = tuple[Sequence[object], Sequence[float]]
 """Ends of bars, and their closes."""
@@ -20,6 +25,11 @@ LEAST_RETURNS = 20
 """Returns two histories must share to be compared."""
 
 PLACES = 4
+MARGIN = 1e-9
+"""More than what sums of floats are off by."""
+
+FLAT = 0.01
+"""Part of the squares of returns that their distances from the mean have at least, where sums of floats are used."""
 
 
 def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
@@ -37,12 +47,23 @@ def _rounded(found: float | None) -> Decimal | None:
 class Moves:
     """Closes of a price history, and the distances of their returns from the mean, found when first asked for."""
 
-    __slots__ = ("_distances", "closes")
+    __slots__ = ("_closes", "_distances", "_mark", "_returns", "bars")
 
-    def __init__(self, closes: Closes) -> None:
-        """Compute nothing yet."""
-        self.closes = closes
+    def __init__(self, bars: Sequence[Bar]) -> None:
+        """Compute no more than arrays give at once."""
+        self.bars = bars
+        self._closes: Closes | None = None
         self._distances: Distances | None = None
+        known: Callable[[], tuple[bytes, Floats] | None] | None = getattr(bars, "returns", None)
+        found = known() if known is not None and len(bars) > LEAST_RETURNS else None
+        self._mark, self._returns = (b"", None) if found is None else (found[0], _summed(found[1]))
+
+    @property
+    def closes(self) -> Closes:
+        """Ends of the bars, and their closes."""
+        if self._closes is None:
+            self._closes = closes_of(self.bars)
+        return self._closes
 
     def distances(self) -> Distances:
         """Return the distances, and the sum of their squares."""
@@ -52,10 +73,52 @@ class Moves:
         return self._distances
 
     def correlation(self, other: Moves) -> Decimal | None:
-        """Return what ``correlation_of_closes`` does; where all bars end together each history is looked at once."""
+        """Return what ``correlation_of_closes`` does; where all bars end together each history is looked at once.
+
+        Arrays give it to nine places by one product. Where that is too near to the middle between two numbers of four
+        places the exact sums decide.
+        """
+        if self._returns is not None and other._returns is not None and self._mark == other._mark:
+            near = _near(self._returns, other._returns)
+            least, most = (repr(round(near + margin, PLACES)) for margin in (-MARGIN, MARGIN))
+            if least == most:
+                return Decimal(least)
         if self.closes[0] != other.closes[0] or len(self.closes[0]) <= LEAST_RETURNS:
             return correlation_of_closes(self.closes, other.closes)
         return _rounded(_coefficient(self.distances(), other.distances()))
+
+
+class _Summed(NamedTuple):
+    """Returns as an array, their mean, and the sum of the squares of their distances from it, as floats sum them."""
+
+    returns: Floats
+    mean: float
+    spread: float
+
+
+def _summed(returns: Floats) -> _Summed | None:
+    """Return the sums of *returns*; None where they hardly differ, and sums of floats say little about it."""
+    squares, mean = float(returns.dot(returns)), float(returns.dot(_ones(len(returns)))) / len(returns)
+    spread = squares - len(returns) * mean * mean
+    return _Summed(returns, mean, spread) if spread > FLAT * squares else None
+
+
+def _near(one: _Summed, other: _Summed) -> float:
+    """Return the correlation to within ``MARGIN``.
+
+    Of n returns, with a unit of rounding e = 2^-53, each sum of products is off by at most n e times the product of the
+    lengths of both vectors, and so is n times the product of their means. The length of the distances is at least a
+    tenth of that of the returns, so the quotient is off by less than 8 n e / FLAT: 4e-10 for 5000 returns.
+    """
+    product = float(one.returns.dot(other.returns)) - len(one.returns) * one.mean * other.mean
+    return product / sqrt(one.spread * other.spread)
+
+
+@lru_cache(maxsize=4)
+def _ones(count: int) -> Floats:
+    import numpy as np
+
+    return np.ones(count)
 
 
 def beta_of_closes(one: Closes, market: Closes) -> Decimal | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.correlation import Moves, closes_of
+from apex_cli.core.analysis.correlation import Moves
 from apex_cli.core.learning.expectation import expectation, value_key
 from apex_cli.core.learning.patterns import Edge, edge_of
 from apex_cli.core.model.base import Value
@@ -279,7 +279,7 @@ class OpportunityRanker:
         """Return the last moves of a price history, found once a moment of a clock of bars."""
         known = self._moves.get(name)
         if known is None:
-            known = self._moves[name] = Moves(closes_of(self._history(name, now)[-BARS_COMPARED:]))
+            known = self._moves[name] = Moves(self._history(name, now)[-BARS_COMPARED:])
         return known
 
     def _dollar_volume(self, signal: Signal, now: datetime) -> Decimal | None:
@@ -292,7 +292,7 @@ class OpportunityRanker:
         if now != self._moves_at:
             self._moves_at, self._moves = now, {}
         own = self._moves_of(signal.instrument.bars_name, now)
-        if not own.closes[0]:
+        if not own.bars:
             return None
         view = market_view(signal)
         found: dict[str, Decimal] = {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.files.prices.bar_columns import array_of, columns_from
 from apex_cli.core.analysis.correlation import Moves, closes_of, correlation_of_closes
 from apex_cli.core.decision.record import signal_row
 from apex_cli.core.learning.patterns import Edge
@@ -245,7 +247,7 @@ class Tape:
         return [b for b in found if (after is None or b.end > after) and (until is None or b.end <= until)]
 
 
-def a_bar(symbol: str, end: datetime, close: int) -> Bar:
+def a_bar(symbol: str, end: datetime, close: Decimal | int) -> Bar:
     price = Price(D(close))
     return Bar(
         symbol=symbol,
@@ -289,14 +291,39 @@ class TestRanker:
             assert correlation_of_closes(closes, closes) is None
 
     @given(
-        closes=st.lists(st.lists(st.floats(1, 1000), min_size=0, max_size=61), min_size=2, max_size=2),
+        closes=st.lists(st.lists(st.floats(0, 1000), min_size=0, max_size=61), min_size=2, max_size=2),
         gap=st.sampled_from([0, 0, 1]),
+        cents=st.sampled_from(["1", "0.01", "0.000001"]),
     )
-    def test_moves_that_are_kept_correlate_as_the_bars_do(self, closes: list[list[float]], gap: int) -> None:
-        own, other = ((list(range(first, first + len(row))), row) for first, row in zip((0, gap), closes, strict=True))
-        kept = Moves(own), Moves(other)
-        for one, two in (kept, kept, kept[::-1], (kept[0], kept[0])):
-            assert one.correlation(two) == correlation_of_closes(one.closes, two.closes)
+    def test_moves_that_are_kept_correlate_as_the_bars_do(
+        self, closes: list[list[float]], gap: int, cents: str
+    ) -> None:
+        step = D(cents)
+        rows = [
+            [
+                a_bar("A", START + timedelta(days=first + n), (D(close) + 1).quantize(step))
+                for n, close in enumerate(row)
+            ]
+            for first, row in zip((0, gap), closes, strict=True)
+        ]
+        for bars in (rows, [columns_from(array, "A")[0] for row in rows if (array := array_of(row)) is not None]):
+            kept = [Moves(each) for each in bars]
+            for one, two in product(kept, repeat=2):
+                expected = correlation_of_closes(closes_of(one.bars), closes_of(two.bars))
+                assert repr(one.correlation(two)) == repr(expected)
+
+    def test_a_correlation_at_a_border_of_rounding_is_that_of_exact_sums(self) -> None:
+        """Where float sums cannot say on which side of nothing it lies, exact ones give the sign of the zero."""
+        moves = [[("1.1", "0.9")[n % 2] for n in range(40)], [("1.1", "0.9")[n // 2 % 2] for n in range(40)]]
+        rows = [[a_bar("A", START, 100)], [a_bar("A", START, 100)]]
+        for row, factors_ in zip(rows, moves, strict=True):
+            for n, factor in enumerate(factors_, 1):
+                close = (row[-1].close * D(factor)).quantize(D("0.000000000001"))
+                row.append(a_bar("A", START + timedelta(days=n), close))
+        kept = [Moves(columns_from(array, "A")[0]) for row in rows if (array := array_of(row)) is not None]
+        exact = correlation_of_closes(*map(closes_of, rows))
+        assert exact == 0
+        assert repr(kept[0].correlation(kept[1])) == repr(exact)
 
     def test_dollar_volume_comes_from_the_bars(self) -> None:
         found = self.ranker(bars=Tape(AAPL=ZIGZAG)).rank(signal(), [])

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from operator import mul
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 from apex_cli.core.adapters.files.prices.bar_series import Series
 from apex_cli.core.model.market import Bar
@@ -24,6 +25,9 @@ KEPT_BLOCKS = 64
 
 MOST_MOMENTS = 200_000
 """Moments up to which all are made at once, as each is looked at many times."""
+
+FEW_MOMENTS = 8192
+"""Moments up to which those of a symbol are kept as values: the symbols of a replay share most of them."""
 
 PART = 65_536
 """Numbers that are made into floats at once: those in between take little memory."""
@@ -94,6 +98,15 @@ class ColumnData(NamedTuple):
         found = self.kept.get("close")
         return self.kept.setdefault("close", self.numbers[3].floats()) if found is None else found
 
+    def returns(self) -> NDArray[np.float64]:
+        """Return all changes from close to close, made once; empty where a close is nothing."""
+        found = self.kept.get("returns")
+        if found is None:
+            closes = self.closes()
+            found = closes[1:] / closes[:-1] - 1 if (closes > 0).all() else closes[:0]
+            self.kept["returns"] = found
+        return found
+
     def block(self, number: int) -> tuple[Bar, ...]:
         """Return *BLOCK* bars as values; those asked for last are kept."""
         found = self.blocks.get(number)
@@ -108,19 +121,21 @@ class ColumnData(NamedTuple):
     def _made(self, rows: slice) -> Iterator[Bar]:
         columns = [numbers.part(rows).decimals() for numbers in self.numbers]
         times = (map(moment, self.starts[rows].tolist()), map(moment, self.ends[rows].tolist()))
-        for start, end, opening, high, low, close, volume in zip(*times, *columns, strict=True):
+        prices = (cast("list[Price]", column) for column in columns[:-1])
+        for start, end, opening, high, low, close, volume in zip(*times, *prices, columns[-1], strict=True):
             yield Bar(
                 symbol=self.symbol,
                 start=start,
                 end=end,
-                open=Price(opening),
-                high=Price(high),
-                low=Price(low),
-                close=Price(close),
+                open=opening,
+                high=high,
+                low=low,
+                close=close,
                 volume=volume,
             )
 
 
+@lru_cache(maxsize=FEW_MOMENTS)
 def moment(microseconds: int) -> datetime:
     """Return the time *microseconds* after the beginning of 1970 in UTC."""
     return BEGIN + timedelta(microseconds=microseconds)
@@ -212,6 +227,16 @@ class BarColumns(Sequence[Bar]):
         rows = slice(self._first, self._last)
         return self._data.ends[rows].tolist(), self._data.closes()[rows].tolist()
 
+    def returns(self) -> tuple[bytes, NDArray[np.float64]] | None:
+        """Return the ends as bytes, which none but the same ends have, and the changes from close to close.
+
+        None where a close is nothing.
+        """
+        returns = self._data.returns()
+        if not len(returns):
+            return None
+        return self._data.ends[self._first : self._last].tobytes(), returns[self._first : self._last - 1]
+
     @overload
     def __getitem__(self, at: int) -> Bar: ...
     @overload
@@ -242,12 +267,13 @@ class BarColumns(Sequence[Bar]):
 class Ends(Sequence[datetime]):
     """Ends of bars, to be searched."""
 
-    __slots__ = ("_ends", "_numbers")
+    __slots__ = ("_ends", "_moments", "_numbers")
 
     def __init__(self, ends: NDArray[np.int64]) -> None:
         """Take the ends in microseconds since 1970, oldest first."""
         self._ends = ends
         self._numbers: memoryview[int] = ends.data.cast("B").cast("q")
+        self._moments: list[datetime] | None = None
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -256,7 +282,11 @@ class Ends(Sequence[datetime]):
 
     def by(self, at: datetime) -> int:
         """Return how many bars have ended by *at*."""
-        return bisect_right(self._numbers, (at - BEGIN) // MICROSECOND)
+        if self._moments is None:
+            if len(self._numbers) > FEW_MOMENTS:
+                return bisect_right(self._numbers, (at - BEGIN) // MICROSECOND)
+            self._moments = list(self)
+        return bisect_right(self._moments, at)
 
     def __len__(self) -> int:
         """Return how many bars there are."""
