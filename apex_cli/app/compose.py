@@ -351,6 +351,9 @@ async def closing_warnings(parts: Parts, state: State, symbols: Sequence[str]) -
 
 def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
     """Return what a signal passes before it is ranked, in order."""
+    plans = (settings.management, *settings.management.strategies.values())
+    if not any(plan.scale_out.targets_r for plan in plans):
+        return ()
     from apex_cli.core.signals.scale_out import ScaleOutStage
 
     return (ScaleOutStage(settings.management),)

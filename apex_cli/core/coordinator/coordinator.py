@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -363,30 +364,71 @@ class Coordinator:
             yield group
 
     async def _bring_in(self, taken: Sequence[Waiting]) -> None:
-        """Bring batches to their outcomes, best first whatever batch a signal came in, and settle each."""
-        own: list[list[SignalReport]] = []
-        for _, batch in taken:
-            self._record_rejected(batch.rejected)
-            own.append([*map(rejected_report, batch.rejected)])
-            self._report(own[-1])
+        """Put batches on the bus and work it until it is empty: route what came in, then act, best first.
+
+        Every signal gets the mark of who proposed it: the door says so, and no source.
+        """
         first = len(self.reports)
-        await self._work([message for _, batch in taken for message in self._incoming(batch)])
-        if self._dry_run:
-            return
-        owner: dict[str, int] = {}
-        for number, (_, batch) in enumerate(taken):
+        for _, batch in taken:
+            self._reject(batch.rejected)
+        routed: list[Routed] = []
+        try:
+            dropped = [
+                self._bus.put(Incoming(replace(signal, proposal=self._proposal), where), Priority.ROUTE)
+                for _, batch in taken
+                for signal, where in zip(batch.signals, batch.where, strict=True)
+            ]
+            exposures = self._gatherer.exposures(self._store.view())
+            while (message := self._bus.get()) is not None:
+                match message:
+                    case Incoming(signal, where):
+                        routed.append(await self._route(signal, where, exposures))
+                    case Ranked():
+                        best = [message, *self._next_best()]
+                        with self._store.grouped() if len(best) > 1 else nullcontext():
+                            decided, _ = await self._decide(best, ZERO)
+                        await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
+                        self._end(decided)
+                    case CheckLearning():
+                        self._check_learning()
+                if routed and not self._bus:
+                    self._end([each for each in routed if not isinstance(each, Ranked)])
+                    for ranked in [each for each in routed if isinstance(each, Ranked)]:
+                        self._bus.put(ranked, Priority.EXECUTE)
+                    routed.clear()
+            self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
+        finally:
+            self._bus.clear()
+            if not self._dry_run:
+                self._in_flight.clear()
+        if not self._dry_run:
+            self._settle(taken, self.reports[first:])
+
+    @staticmethod
+    def _settle(taken: Sequence[Waiting], reports: Iterable[SignalReport]) -> None:
+        """Settle each batch where it came from, with its part of *reports*: those of rejected rows come first."""
+        told = iter(reports)
+        own = [list(islice(told, len(batch.rejected))) for _, batch in taken]
+        owner: dict[str, list[SignalReport]] = {}
+        for (_, batch), its in zip(taken, own, strict=True):
             for signal in batch.signals:
-                owner.setdefault(signal.signal_id, number)
-        for report in self.reports[first:]:
-            own[owner.get(report.signal_id, 0)].append(report)
-        for (source, batch), reports in zip(taken, own, strict=True):
-            source.settle(batch, reports)
+                owner.setdefault(signal.signal_id, its)
+        for report in told:
+            owner.get(report.signal_id, own[0]).append(report)
+        for (source, batch), its in zip(taken, own, strict=True):
+            source.settle(batch, its)
 
     async def _bring_in_together(self, source: SignalSource, batches: Sequence[SignalBatch]) -> None:
         """Bring small batches to their outcomes as one after another, but write all of it down in one commit."""
         try:
             exposures = self._gatherer.exposures(self._store.view())
-            routed = [[await self._route(each, exposures) for each in self._incoming(batch)] for batch in batches]
+            routed = [
+                [
+                    await self._route(replace(signal, proposal=self._proposal), where, exposures)
+                    for signal, where in zip(batch.signals, batch.where, strict=True)
+                ]
+                for batch in batches
+            ]
         finally:
             self._in_flight.clear()
         outcomes: list[list[Outcome]] = []
@@ -404,6 +446,10 @@ class Coordinator:
             self._end(decided)
             source.settle(batch, self.reports[first:])
 
+    def _reject(self, rows: Sequence[RejectedRow]) -> None:
+        self._record_rejected(rows)
+        self._report(map(rejected_report, rows))
+
     def _record_rejected(self, rows: Sequence[RejectedRow]) -> None:
         if rows and not self._dry_run:
             from apex_cli.core.decision.record import record_rejected_row
@@ -411,43 +457,6 @@ class Coordinator:
             with self._store.transaction() as tx:
                 for row in rows:
                     record_rejected_row(tx, row, self._clock.now())
-
-    def _incoming(self, batch: SignalBatch) -> list[Incoming]:
-        """Return the signals of *batch* with the mark of who proposed them: the door says so, and no source."""
-        return [
-            Incoming(signal if signal.proposal == self._proposal else replace(signal, proposal=self._proposal), where)
-            for signal, where in zip(batch.signals, batch.where, strict=True)
-        ]
-
-    async def _work(self, incoming: Iterable[Incoming]) -> None:
-        """Put signals on the bus and work it until it is empty: route what came in, then act, best first."""
-        routed: list[Routed] = []
-        try:
-            dropped = [self._bus.put(message, Priority.ROUTE) for message in incoming]
-            exposures = self._gatherer.exposures(self._store.view())
-            while (message := self._bus.get()) is not None:
-                match message:
-                    case Incoming():
-                        routed.append(await self._route(message, exposures))
-                    case Ranked():
-                        best = [message, *self._next_best()]
-                        with self._store.grouped() if len(best) > 1 else nullcontext():
-                            decided, _ = await self._decide(best, ZERO)
-                        await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
-                        self._end(decided)
-                    case CheckLearning():
-                        self._check_learning()
-                if not self._bus and routed:
-                    self._end([each for each in routed if not isinstance(each, Ranked)])
-                    for each in routed:
-                        if isinstance(each, Ranked):
-                            self._bus.put(each, Priority.EXECUTE)
-                    routed.clear()
-            self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
-        finally:
-            self._bus.clear()
-            if not self._dry_run:
-                self._in_flight.clear()
 
     def _next_best(self) -> Sequence[Ranked]:
         """Take off the bus what can be written down together with the best one."""
@@ -466,9 +475,8 @@ class Coordinator:
         )
         return Ended(signal, SignalOutcome.REFUSED, (reason,), message.where)
 
-    async def _route(self, message: Incoming, exposures: Sequence[Exposure]) -> Routed:
+    async def _route(self, signal: Signal, where: str, exposures: Sequence[Exposure]) -> Routed:
         """Bring one signal through the stages to its score; else return how it ended on the way."""
-        signal, where = message.signal, message.where
         if signal.signal_id in self._store.view().signals or signal.signal_id in self._in_flight:
             return duplicate_report(signal, where)
         now = self._clock.now()
@@ -483,8 +491,7 @@ class Coordinator:
             if isinstance(answer, Reason):
                 return Ended(signal, SignalOutcome.REFUSED, (answer,), where)
             signal = answer
-        if signal.proposal != self._proposal:  # no stage says who proposed it either
-            signal = replace(signal, proposal=self._proposal)
+        signal = replace(signal, proposal=self._proposal)  # whatever a stage says
         self._in_flight.add(signal.signal_id)
         return Ranked(self._ranker().rank(signal, (*exposures, *self._planned)), where)
 

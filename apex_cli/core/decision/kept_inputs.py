@@ -16,16 +16,13 @@ from msgspec.structs import replace
 from apex_cli.core.model.decision import Exposure, Snapshot
 from apex_cli.core.state.events import DecisionRecord, KeptInputs
 
-SHORT = 16
-"""Lists up to this length, together, are never left out."""
-
 Run = tuple[int, int]
 T = TypeVar("T", bound=Hashable)
 
 _encode = msgspec.json.Encoder().encode
 
 
-def by_reference(record: DecisionRecord, base: tuple[int, Snapshot] | None) -> DecisionRecord:
+def by_reference(record: DecisionRecord, base: tuple[int, Snapshot]) -> DecisionRecord:
     """Return *record* with its long lists given by those of *base*, or as it is where that would not be shorter.
 
     Args:
@@ -33,12 +30,9 @@ def by_reference(record: DecisionRecord, base: tuple[int, Snapshot] | None) -> D
         base: number and snapshot of an earlier decision whose event holds its lists.
     """
     snapshot = record.snapshot
-    size = _size(snapshot)
-    if base is None or size <= SHORT:
-        return record
     exposures = tuple(_runs(base[1].exposures, snapshot.exposures))
     opened = tuple(_runs(base[1].day_trades.opened_today, snapshot.day_trades.opened_today))
-    if (len(exposures) + len(opened)) ** 2 > 2 * size:
+    if (len(exposures) + len(opened)) ** 2 > 2 * _size(snapshot):
         return record
     kept = KeptInputs(base=base[0], exposures=exposures, opened_today=opened, mark=_mark(snapshot))
     return replace(record, snapshot=_with_lists(snapshot, (), ()), kept=kept)

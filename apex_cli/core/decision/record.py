@@ -21,6 +21,9 @@ from apex_cli.core.model.signal import Opportunity, Signal, market_side
 from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
 from apex_cli.core.state.tables import State
 
+SHORT = 16
+"""A decision whose lists have up to so many rows together holds them itself."""
+
 
 def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:
     """Remember in the journal that a row was not a signal."""
@@ -46,9 +49,7 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
 
     A refusal ends its signal.
     """
-    from apex_cli.core.decision.kept_inputs import by_reference
-
-    now = snapshot.taken_at
+    now, base = snapshot.taken_at, tx.last_inputs
     record = DecisionRecord(
         opportunity=opportunity,
         snapshot=snapshot,
@@ -57,9 +58,12 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
         is_answer=approval is not None,
         quantity=approval.quantity if approval is not None else None,
     )
-    kept = by_reference(record, tx.last_inputs)
-    seq = tx.emit(Decided(at=now, subject=decision.signal_id, data=kept))
-    if kept.kept is None:
+    if base is not None and len(snapshot.exposures) + len(snapshot.day_trades.opened_today) > SHORT:
+        from apex_cli.core.decision.kept_inputs import by_reference
+
+        record = by_reference(record, base)
+    seq = tx.emit(Decided(at=now, subject=decision.signal_id, data=record))
+    if record.kept is None:
         tx.last_inputs = (seq, snapshot)
     if decision.kind is DecisionKind.REFUSE:
         tx.signals[decision.signal_id] = signal_row(opportunity.signal, SignalOutcome.REFUSED, now)

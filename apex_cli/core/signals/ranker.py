@@ -215,7 +215,8 @@ class OpportunityRanker:
     def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
         """Return *signal* with its score, the breakdown, and the version of the weights."""
         now, state = self._clock.now(), self._store.view()
-        self._hear(signal, now)
+        if signal.family:
+            self._hear(signal, now)
         context = self.context(signal, exposures, state, now)
         plain = score(signal, context)
         if not context.orders or not state.lessons:
@@ -252,15 +253,14 @@ class OpportunityRanker:
         return replace(context, weights=weights, weights_version=version)
 
     def _hear(self, signal: Signal, now: datetime) -> None:
-        if signal.family:
-            self._heard = {name: each for name, each in self._heard.items() if now - each.seen_at <= LONGEST_REACH}
-            self._heard[signal.signal_id] = Arrival(
-                signal_id=signal.signal_id,
-                symbol=signal.symbol,
-                family=signal.family,
-                side=market_side(signal),
-                seen_at=now,
-            )
+        self._heard = {name: each for name, each in self._heard.items() if now - each.seen_at <= LONGEST_REACH}
+        self._heard[signal.signal_id] = Arrival(
+            signal_id=signal.signal_id,
+            symbol=signal.symbol,
+            family=signal.family,
+            side=market_side(signal),
+            seen_at=now,
+        )
 
     def _arrivals(self, state: State) -> tuple[Arrival, ...]:
         reported = {
