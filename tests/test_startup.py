@@ -13,7 +13,7 @@ import pytest
 
 from apex_cli.core.adapters.files.prices.plain_bars import LEAST_BYTES
 from apex_cli.core.market.calendar import SATURDAY
-from apex_cli.core.yaml_text import _PATTERNS
+from apex_cli.core.text.documents import _PATTERNS
 
 NEVER = {
     "apprise",

@@ -21,6 +21,7 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.state.events import Imported
+from apex_cli.core.text.problems import read_at
 from apex_cli.settings.brokers import BrokerName
 from apex_cli.settings.sections import Settings
 
@@ -31,7 +32,7 @@ def as_moment(text: str) -> datetime:
     Raises:
         InputError: it is no time, has no offset, or lies outside the calendar.
     """
-    return moment(text, "--as-of")
+    return read_at("--as-of", moment, text)
 
 
 def read_trades(settings: Settings, path: Path, account: str) -> Report:

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from apex_cli.app.compose import signal_form
 from apex_cli.app.resources import file_hints
-from apex_cli.core.adapters.files.content import decoded
 from apex_cli.core.adapters.files.executions import broker_words
 from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
-from apex_cli.core.adapters.files.json_records import parse_json
 from apex_cli.core.adapters.files.prices import price_files as prices
 from apex_cli.core.adapters.files.prices.bar_series import is_pair, make_series
 from apex_cli.core.adapters.files.prices.csv_bars import symbol_in_name
 from apex_cli.core.adapters.files.signals import alerts
 from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, match_columns
-from apex_cli.core.adapters.files.text_tables import open_table
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
-from apex_cli.core.reader import suggest
+from apex_cli.core.text.columns import FileHints, Row, match_columns
+from apex_cli.core.text.content import decoded
+from apex_cli.core.text.documents import parse_json
+from apex_cli.core.text.problems import suggest
+from apex_cli.core.text.tables import open_table
 from apex_cli.settings.sections import Settings
 
 FIRST_ROWS = 5
@@ -188,8 +188,8 @@ def _names(content: bytes, name: str, kind: FileKind, hints: FileHints) -> list[
 def _keys(content: bytes, name: str) -> list[str]:
     """Return the names in a JSON document that is one record."""
     try:
-        document = parse_json(decoded(content, name)[0], name)
-    except InputError:
+        document = parse_json(decoded(content, name)[0], dict)
+    except (InputError, ValueError):
         return []
     return list(document) if isinstance(document, dict) else []
 

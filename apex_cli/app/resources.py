@@ -14,13 +14,13 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.table_columns import FileHints
     from apex_cli.core.adapters.state.journal import Journal
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
     from apex_cli.core.adapters.system_clock import SystemClock
     from apex_cli.core.model.account import AccountBadge
     from apex_cli.core.state.tables import State
+    from apex_cli.core.text.columns import FileHints
     from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings
     from apex_cli.settings.sections import Settings
@@ -96,7 +96,7 @@ def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> Fil
     """Return what the section *name* of the configuration says about the files of its kind."""
     import msgspec
 
-    from apex_cli.core.adapters.files.table_columns import FileHints
+    from apex_cli.core.text.columns import FileHints
 
     columns = {ours: theirs for ours, theirs in msgspec.structs.asdict(section.columns).items() if theirs}
     return FileHints(

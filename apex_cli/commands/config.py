@@ -13,7 +13,8 @@ import typer
 from apex_cli.app.resources import write_page
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ConfigError, InputError, NothingToDo
-from apex_cli.core.reader import Problem, Reader, suggest
+from apex_cli.core.text.fields import Problem, Reader
+from apex_cli.core.text.problems import suggest
 from apex_cli.presenters.screen.blocks import Cell, Fields, Line
 from apex_cli.settings.load import find_config, places_looked, read_config, read_overrides
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
@@ -66,7 +67,7 @@ def set_(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="As in the file: 0.01, true, [AAPL, MSFT].")],
 ) -> None:
     """Put one value into the file; its comments and its order stay."""
-    from apex_cli.core.yaml_text import YamlProblem, parse_yaml
+    from apex_cli.core.text.documents import YamlProblem, parse_yaml
     from apex_cli.settings.edit import with_value
     from apex_cli.settings.schema import fields
 

@@ -68,7 +68,7 @@ def _kinds(given: Sequence[str]) -> tuple[str, ...]:
 
     for each in given:
         if each not in EVENT_TYPES:
-            from apex_cli.core.reader import suggest
+            from apex_cli.core.text.problems import suggest
 
             guess = suggest(each, EVENT_TYPES)
             hint = f"Did you mean {guess}?" if guess else f"Known: {', '.join(sorted(EVENT_TYPES))}."

@@ -61,7 +61,7 @@ def show_help(
             if text := command.get_help(inner):  # with Rich it is printed already
                 typer.echo(text)
     else:
-        from apex_cli.core.reader import suggest
+        from apex_cli.core.text.problems import suggest
 
         guess = suggest(topic, (*topics(), *COMMANDS))
         hint = f"Did you mean {guess}?" if guess else "apex help lists all topics."

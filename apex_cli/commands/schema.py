@@ -36,7 +36,7 @@ def schema(
         call.out.result({"commands": names}, tuple(Line(text=each) for each in names))
         return
     if name != EVENTS and name not in DATA:
-        from apex_cli.core.reader import suggest
+        from apex_cli.core.text.problems import suggest
 
         guess = suggest(name, DATA)
         hint = f"Did you mean {guess}?" if guess else "apex schema lists them all."

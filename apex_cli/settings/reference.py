@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.model.base import Range
-from apex_cli.core.reader import fields_of
+from apex_cli.core.text.fields import fields_of
 from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings
 

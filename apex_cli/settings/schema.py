@@ -11,7 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ConfigError
-from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, shown, suggest
+from apex_cli.core.text.fields import BAD, Field, Problem, Reader, fields_of, is_section, meant
+from apex_cli.core.text.problems import shown, suggest
 from apex_cli.settings.conflicts import conflicts
 from apex_cli.settings.sections import OVERRIDE_PREFIX, SECTIONS, Settings, StateSettings, section_type
 

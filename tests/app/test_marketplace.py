@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
-from apex_cli.core.reader import Field, fields_of, is_section
+from apex_cli.core.text.fields import Field, fields_of, is_section
 from apex_cli.settings.brokers import BrokerName, BrokerSettings
 from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings, StateSettings

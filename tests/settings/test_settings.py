@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.core.model.base import Range
-from apex_cli.core.reader import Field, fields_of, is_section
+from apex_cli.core.text.fields import Field, fields_of, is_section
 from apex_cli.settings.brokers import CommissionModel, IbLibrary, SimulationClock
 from apex_cli.settings.doubts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings

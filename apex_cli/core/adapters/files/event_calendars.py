@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
 from apex_cli.core.adapters.files.named_file import read_text_file
-from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.duration import read_duration
+from apex_cli.core.text.problems import Problems, shown
 
 NEEDED = ("symbol", "date")
 COLUMNS = (*NEEDED, "time", "end", "kind", "name", "before", "after")

@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
-from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.errors import InputError, install_command
 from apex_cli.core.market.calendar import LAST_DAY, ONE_DAY
 from apex_cli.core.model.calendar_event import CalendarEvent
+from apex_cli.core.text.problems import Problems, shown
 
 MOST_REPEATS = 50_000
 """Repetitions of one event that are looked at."""

@@ -14,7 +14,23 @@ from collections.abc import Iterator, Sequence
 from datetime import time
 from decimal import Decimal
 
-from apex_cli.core.adapters.files.cells import (
+from apex_cli.core.adapters.files.executions import broker_words as words
+from apex_cli.core.adapters.files.executions import execution_fields as fields
+from apex_cli.core.adapters.files.executions.trade_order import (
+    Draft,
+    content_id,
+    least_starts,
+    moments_of_fills,
+    without_cancelled,
+)
+from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
+from apex_cli.core.day_trades.imports import Report, with_start
+from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.model.execution import Execution, SecType
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.side import OrderSide
+from apex_cli.core.text.cells import (
     Decimals,
     When,
     find_decimals,
@@ -26,25 +42,8 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     tidy,
 )
-from apex_cli.core.adapters.files.executions import broker_words as words
-from apex_cli.core.adapters.files.executions import execution_fields as fields
-from apex_cli.core.adapters.files.executions.execution_fields import invalid
-from apex_cli.core.adapters.files.executions.trade_order import (
-    Draft,
-    content_id,
-    least_starts,
-    moments_of_fills,
-    without_cancelled,
-)
-from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
-from apex_cli.core.adapters.files.problems import Problems, shown
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns, plain_name
-from apex_cli.core.day_trades.imports import Report, with_start
-from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import NEW_YORK
-from apex_cli.core.model.execution import Execution, SecType
-from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.side import OrderSide
+from apex_cli.core.text.columns import FileHints, Row, Table, match_columns, plain_name
+from apex_cli.core.text.problems import SHOWN, Problems, invalid, read_at, shown
 
 _BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
 
@@ -234,7 +233,7 @@ class _Reader:
             when=lambda: self._when(row, where),
         )
         kind, security = found["security"]
-        side, quantity = found["side"], fields.number(found["quantity"], f"{where}.quantity", allow_negative=True)
+        side, quantity = found["side"], read_at(f"{where}.quantity", fields.signed, found["quantity"])
         effect = f"{self._cell(row, 'side')} | {self._cell(row, 'effect')}"
         parts = [part.strip() for part in re.split(r"[|;,]", effect)]
         if quantity < 0 and side is OrderSide.BUY and not self.is_signed:
@@ -336,7 +335,7 @@ class _Reader:
             return side
         if self.is_signed:
             return OrderSide.SELL if self._quantity(row, where) < 0 else OrderSide.BUY
-        return fields.side(action, f"{where}.side")
+        return read_at(f"{where}.side", fields.side, action)
 
     def _quantity(self, row: Row, where: str) -> Decimal:
         text = self._cell(row, "quantity")
@@ -354,7 +353,7 @@ class _Reader:
             raise invalid(
                 f"{where}.time",
                 f"{shown(text)} is no time" if text else "is missing",
-                "a time with its offset, such as 2026-11-24T10:30:00-05:00",
+                fields.TIME_ALLOWED,
             )
         if self.clock is not None and (
             clock := read_clock(row.cells[self.clock] if self.clock < len(row.cells) else "")
@@ -366,7 +365,7 @@ class _Reader:
             raise invalid(
                 f"{where}.time",
                 f"{shown(text)} has no offset from UTC",
-                "a time with its offset, such as 2026-11-24T10:30:00-05:00, or set executions.zone",
+                f"{fields.TIME_ALLOWED}, or set executions.zone",
             )
         self._spread = when
         return when
@@ -387,10 +386,10 @@ class _Reader:
             right = self._cell(row, "kind")
         kind = words.KINDS.get(kind_text)
         if kind is None and kind_text and self.source in {"list of trades", words.ACTIVITY}:
-            kind = fields.sec_type(self._cell(row, "sec_type"), f"{where}.sec_type")
+            kind = read_at(f"{where}.sec_type", fields.sec_type, self._cell(row, "sec_type"))
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
-        name = fields.symbol(text, f"{where}.symbol")
+        name = read_at(f"{where}.symbol", fields.symbol, text)
         if words.SENTENCE.fullmatch(name):
             raise invalid(
                 f"{where}.symbol", f"{shown(text)} is no single security", "the symbol of each leg, in its row"
@@ -410,7 +409,7 @@ class _Reader:
         when, price = read_when(day, self.order or "mdy"), number(strike, self.decimals.sign)
         if when is None or price is None or not 0 < price < fields.MAX_QUANTITY:
             raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")
-        root = fields.symbol(text.split(maxsplit=1)[0] if text else "", f"{where}.symbol")
+        root = read_at(f"{where}.symbol", fields.symbol, text.split(maxsplit=1)[0] if text else "")
         key = fields.option_key(root, when.day.isoformat(), right[0].upper(), price)
         return fields.Option(root, when.day, right[0].upper(), price, key)
 
@@ -422,7 +421,7 @@ class _Reader:
         made: list[Execution] = []
         closing: dict[str, bool] = {}
         for draft, at in zip(drafts, moments, strict=True):
-            filled_at = fields.as_utc(at, f"{self.name}:{draft.line}.time")
+            filled_at = read_at(f"{self.name}:{draft.line}.time", fields.as_utc, at)
             exec_id = draft.exec_id or content_id(draft, filled_at, seen)
             if exec_id in closing:
                 exec_id = content_id(draft, filled_at, seen)
@@ -443,5 +442,5 @@ class _Reader:
 
 
 def _short_reason(action: str) -> str:
-    text = " ".join(action.lower().split())[: fields.SHOWN]
+    text = " ".join(action.lower().split())[:SHOWN]
     return text or "rows without an action"

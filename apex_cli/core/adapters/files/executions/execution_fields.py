@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sized
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from apex_cli.core.adapters.files.cells import read_when, read_zone
-from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.currency import CURRENCIES
@@ -18,6 +16,9 @@ from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, MarketType
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.spelling import Hints, SpellingError, canonical
+from apex_cli.core.text import cells
+from apex_cli.core.text.cells import read_when, read_zone
+from apex_cli.core.text.problems import Problems, Refused, invalid, shown
 
 MAX_FILE = 50_000_000
 """Largest file of executions, in bytes."""
@@ -30,29 +31,15 @@ MARKETS = {
 }
 """Kinds of securities that apex has a canonical spelling for."""
 
+TIME_ALLOWED = "a time with its offset, such as 2026-11-24T10:30:00-05:00"
 MAX_SYMBOL = 40
 MAX_QUANTITY = Decimal(10) ** 12
-SHOWN = 40
 
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
 
 
 CON_ID_DIGITS = 12
 """Longest number of a contract."""
-
-
-def invalid(where: str, problem: str, allowed: str = "") -> InputError:
-    """Return the one error for a file that cannot be used: where it is, what is wrong, what is allowed."""
-    hint = f"Allowed: {allowed}." if allowed else "Correct the file and run it again."
-    return InputError("input_invalid", f"{where}: {problem}.", hint=hint, details={"where": where})
-
-
-def shown(value: object) -> str:
-    """Return *value* short and printable; what holds others is counted, as it may be nested without end."""
-    if isinstance(value, Sized) and not isinstance(value, str | bytes):
-        return f"{'an object' if isinstance(value, Mapping) else 'a list'} of {len(value)} values"
-    text = ascii(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def collected(where: str, **reads: Callable[[], object]) -> dict[str, Any]:
@@ -67,125 +54,196 @@ def collected(where: str, **reads: Callable[[], object]) -> dict[str, Any]:
     return found
 
 
-def moment(value: object, where: str) -> datetime:
+def moment(value: object) -> datetime:
     """Return an aware time as UTC, inside the calendar with a window before it.
 
     Raises:
-        InputError: it is no time, has no offset, or its year is taken for a mistake.
+        Refused: it is no time, has no offset, or its year is taken for a mistake.
     """
-    allowed = "a time with its offset, such as 2026-11-24T10:30:00-05:00"
     if not isinstance(value, str):
-        raise invalid(where, f"found {shown(value)}", allowed)
+        raise Refused(TIME_ALLOWED)
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError:
-        raise invalid(where, f"{shown(value)} is no time", allowed) from None
+        raise Refused(TIME_ALLOWED, f"{shown(value)} is no time") from None
     if at.tzinfo is None:
-        raise invalid(where, f"{shown(value)} has no offset from UTC", allowed)
-    return as_utc(at, where)
+        raise Refused(TIME_ALLOWED, f"{shown(value)} has no offset from UTC")
+    return as_utc(at)
 
 
-def as_utc(at: datetime, where: str) -> datetime:
+def as_utc(at: datetime) -> datetime:
     """Return *at* as UTC.
 
     Raises:
-        InputError: its year is taken for a mistake.
+        Refused: its year is taken for a mistake.
     """
     if not FIRST_YEAR < at.year < LAST_YEAR:
         years = f"{FIRST_YEAR + 1} to {LAST_YEAR - 1}"
-        raise invalid(where, f"{at.isoformat()} is outside the years {years}", "the time of a trade")
+        raise Refused("the time of a trade", f"{at.isoformat()} is outside the years {years}")
     return at.astimezone(UTC)
 
 
-def flex_moment(value: str, where: str, order: str, zone: str) -> datetime:
+def flex_moment(text: str, order: str, zone: str) -> datetime:
     """Return a time of a report, which stands in New York's wall time unless it names a zone, as UTC.
 
     Args:
-        value: the text of the report.
-        where: for the reader of an error.
+        text: of the report.
         order: ``mdy`` or ``dmy``, what 07/08/2026 means.
         zone: the zone of times that name none; empty: New York.
 
     Raises:
-        InputError: it is no time, or its year is taken for a mistake.
+        Refused: it is no time, or its year is taken for a mistake.
     """
-    when = read_when(re.sub(r"[;,\s]+", " ", value.strip()), order)
-    if when is None:
-        raise invalid(where, f"{shown(value)} is no time", "the form 20261124;103000")
-    if when.clock is None:
-        raise invalid(where, f"{shown(value)} has no time of day", "the form 20261124;103000")
+    when = read_when(re.sub(r"[;,\s]+", " ", text.strip()), order)
+    if when is None or when.clock is None:
+        lacks = "is no time" if when is None else "has no time of day"
+        raise Refused("the form 20261124;103000", f"{shown(text)} {lacks}")
     own = read_zone(zone) if zone else None
-    at = when.naive.replace(tzinfo=when.zone or own or NEW_YORK)
-    return as_utc(at, where)
+    return as_utc(when.naive.replace(tzinfo=when.zone or own or NEW_YORK))
 
 
-def number(value: object, where: str, *, allow_zero: bool = False, allow_negative: bool = False) -> Decimal:
+def flex_date(text: str, order: str) -> date | None:
+    """Return a date of a report, None when it is empty.
+
+    Raises:
+        Refused: it is no date.
+    """
+    if not text.strip():
+        return None
+    when = read_when(text.strip(), order)
+    if when is None:
+        raise Refused("the form 20261124", f"{shown(text)} is no date")
+    return when.day
+
+
+def any_number(value: object, allowed: str = "a number") -> Decimal:
+    """Return a number, infinities and NaN among them.
+
+    Raises:
+        Refused: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise Refused(allowed)
+    written = cells.number(value) if isinstance(value, str) else None
+    try:
+        return Decimal(value) if written is None else written
+    except ArithmeticError:
+        raise Refused(allowed, f"{shown(value)} is no number") from None
+
+
+def amount(value: object, allowed: str = "a number") -> Decimal:
     """Return a finite decimal.
 
     Raises:
-        InputError: it is none, zero, negative, or far too large.
+        Refused: it is none, or far too large.
     """
-    allowed = f"a number{'' if allow_negative else ' above 0' if not allow_zero else ' from 0 on'}"
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise invalid(where, f"found {shown(value)}", allowed)
-    try:
-        result = Decimal(str(value).strip().replace(",", "")) if isinstance(value, str) else Decimal(value)
-    except ArithmeticError:
-        raise invalid(where, f"{shown(value)} is no number", allowed) from None
-    if not result.is_finite() or abs(result) > MAX_QUANTITY:
-        raise invalid(where, f"{shown(str(value))} is no usable number", allowed)
-    if (not result and not allow_zero) or (result < 0 and not allow_negative):
-        raise invalid(where, f"found {shown(str(value))}", allowed)
-    return result
+    number = any_number(value, allowed)
+    if not number.is_finite() or abs(number) > MAX_QUANTITY:
+        raise Refused(allowed, f"{shown(str(value))} is no usable number")
+    return number
 
 
-def side(value: object, where: str) -> OrderSide:
+def signed(value: object) -> Decimal:
+    """Return a number that is not zero.
+
+    Raises:
+        Refused: it is none, or far too large.
+    """
+    number = amount(value)
+    if not number:
+        raise Refused("a number", f"found {shown(str(value))}")
+    return number
+
+
+def positive(value: object) -> Decimal:
+    """Return a number above zero.
+
+    Raises:
+        Refused: it is none, or far too large.
+    """
+    allowed = "a number above 0"
+    number = amount(value, allowed)
+    if number <= 0:
+        raise Refused(allowed, f"found {shown(str(value))}")
+    return number
+
+
+def side(value: object) -> OrderSide:
     """Return BUY or SELL.
 
     Raises:
-        InputError: it is neither.
+        Refused: it is neither.
     """
     found = SIDES.get(value.strip().upper()) if isinstance(value, str) else None
     if found is None:
-        raise invalid(where, f"found {shown(value)}", "BUY, SELL")
+        raise Refused("BUY, SELL")
     return found
 
 
-def sec_type(value: object, where: str) -> SecType:
+def sec_type(value: object) -> SecType:
     """Return the kind of security.
 
     Raises:
-        InputError: it is unknown.
+        Refused: it is unknown.
     """
     try:
         return SecType(value.strip().upper() if isinstance(value, str) else "")
     except ValueError:
-        raise invalid(where, f"unknown security type {shown(value)}", ", ".join(SecType)) from None
+        raise Refused(", ".join(SecType), f"unknown security type {shown(value)}") from None
 
 
-def symbol(value: object, where: str) -> str:
+def symbol(value: object) -> str:
     """Return a symbol in capitals.
 
     Raises:
-        InputError: it is empty, too long or no text.
+        Refused: it is empty, too long or no text.
     """
     text = " ".join(value.split()).upper() if isinstance(value, str) else ""
     if not text or len(text) > MAX_SYMBOL or not text.isprintable():
-        raise invalid(where, f"found {shown(value)}", f"a symbol of 1 to {MAX_SYMBOL} characters, in quotes")
+        raise Refused(f"a symbol of 1 to {MAX_SYMBOL} characters, in quotes")
     return text
 
 
-def name(value: object, where: str) -> str:
-    """Return an identity as text, empty when there is none.
+def name(value: object) -> str:
+    """Return an identity as text.
 
     Raises:
-        InputError: it is neither text nor a whole number.
+        Refused: it is neither text nor a whole number.
     """
-    if value is None:
-        return ""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise invalid(where, f"found {shown(value)}", "a text or a whole number")
+        raise Refused("a text or a whole number")
     return str(value).strip()
+
+
+REQUIRED = object()
+"""Stands for the default of a field that has none."""
+
+Fields = Mapping[str, tuple[Callable[[Any], Any], object]]
+"""Field -> its parser, and what stands for it where it is left out; in the order in which problems are named."""
+
+
+def read_fields(
+    given: Mapping[Any, object], fields: Fields, where: str, problems: Problems, *, needed: str
+) -> dict[str, Any]:
+    """Return the values of *fields*; what is wrong with them is noted, and stands as None.
+
+    Args:
+        given: what a file gives, by field.
+        fields: how each is read.
+        where: the fields stand.
+        problems: takes what is wrong.
+        needed: which fields are, for the reader of an error.
+    """
+    found: dict[str, Any] = {}
+    for name_, (parse, default) in fields.items():
+        value, at = given.get(name_), f"{where}.{name_}"
+        if value is not None and value != "":
+            found[name_] = problems.read(parse, value, at)
+        elif default is REQUIRED:
+            problems.take(invalid(at, "is missing", needed))
+        else:
+            found[name_] = default
+    return found
 
 
 def security_key(name: str, kind: SecType, currency: str = "") -> str:
@@ -225,20 +283,6 @@ def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str
         return canonical(underlying, terms).key
     except SpellingError:
         return f"{underlying}@{MarketType.OPTIONS}"
-
-
-def flex_date(value: str, where: str, order: str) -> date | None:
-    """Return a date of a report, None when it is empty.
-
-    Raises:
-        InputError: it is no date.
-    """
-    if not value.strip():
-        return None
-    when = read_when(value.strip(), order)
-    if when is None:
-        raise invalid(where, f"{shown(value)} is no date", "the form 20261124")
-    return when.day
 
 
 def one_account(found: Collection[str], name: str, account: str) -> str:

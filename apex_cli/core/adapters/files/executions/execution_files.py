@@ -6,7 +6,6 @@ One bad row refuses the file: a count over part of the trades would be wrong wit
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -16,19 +15,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.files.cells import read_when
-from apex_cli.core.adapters.files.content import decoded, unpacked
 from apex_cli.core.adapters.files.executions import execution_fields as fields
-from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE, invalid
+from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE
 from apex_cli.core.adapters.files.named_file import open_named
-from apex_cli.core.adapters.files.problems import Problems
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table
-from apex_cli.core.adapters.files.text_tables import find_delimiter, split_rows
-from apex_cli.core.adapters.files.workbooks import workbook_rows
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.text.cells import read_when
+from apex_cli.core.text.columns import FileHints, Row, Table
+from apex_cli.core.text.content import decoded, unpacked
+from apex_cli.core.text.documents import YamlProblem, parse_json, parse_yaml
+from apex_cli.core.text.problems import Problems, invalid, shown
+from apex_cli.core.text.tables import find_delimiter, split_rows
+from apex_cli.core.text.workbooks import workbook_rows
 
 EXECUTION_FIELDS = (
     "time",
@@ -42,7 +42,16 @@ EXECUTION_FIELDS = (
     "currency",
     "con_id",
 )
-REQUIRED = ("time", "symbol", "side", "quantity")
+READ_FIELDS: fields.Fields = {
+    "sec_type": (fields.sec_type, SecType.STK),
+    "symbol": (fields.symbol, fields.REQUIRED),
+    "time": (fields.moment, fields.REQUIRED),
+    "quantity": (fields.positive, fields.REQUIRED),
+    "side": (fields.side, fields.REQUIRED),
+    "price": (fields.amount, None),
+    "exec_id": (fields.name, ""),
+    "order_id": (fields.name, ""),
+}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -87,25 +96,14 @@ def read_document(content: bytes | str, name: str) -> object:
     text = as_text(content, name) if isinstance(content, bytes) else content
     if text.lstrip()[:1] in {"{", "["}:
         try:
-            return json.loads(text, parse_float=Decimal, parse_constant=str, object_pairs_hook=_once)
-        except (ValueError, RecursionError, MemoryError, ArithmeticError) as error:
+            return parse_json(text)
+        except ValueError as error:
             if not name.lower().endswith((".yaml", ".yml")):
                 raise invalid(name, f"is not valid JSON: {error}") from None
-    from apex_cli.core.yaml_text import YamlProblem, parse_yaml
-
     try:
         return parse_yaml(text)
     except YamlProblem as problem:
         raise invalid(name, f"is not valid YAML: {problem}") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return a JSON object; a name that comes twice is an error."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"{twice!r} is given twice")
-    return result
 
 
 def read_executions(content: bytes, name: str, hints: FileHints | None = None, account: str = "") -> Report:
@@ -191,7 +189,7 @@ def _is_foreign(rows: object) -> bool:
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
     from apex_cli.core.adapters.files.executions import broker_exports
-    from apex_cli.core.adapters.files.json_records import find_records, records_table
+    from apex_cli.core.text.records import find_records, records_table
 
     records = [flat for record in find_records(document) if isinstance(record, dict) for flat in _legs(record)]
     if not records:
@@ -232,13 +230,12 @@ def read_positions(value: object, where: str) -> dict[str, Decimal]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise invalid(where, f"found {fields.shown(value)}", "a mapping of symbols to signed quantities")
+        raise invalid(where, f"found {shown(value)}", "a mapping of symbols to signed quantities")
     problems = Problems()
     found: dict[str, Decimal] = {}
     for key, held in value.items():
-        at = f"{where}.{key}"
-        symbol = problems.tried(partial(fields.symbol, key, at))
-        quantity = problems.tried(partial(fields.number, held, at, allow_zero=True, allow_negative=True))
+        symbol = problems.read(fields.symbol, key, f"{where}.{key}")
+        quantity = problems.read(fields.amount, held, f"{where}.{key}")
         if symbol is not None and quantity is not None:
             found[symbol] = quantity
     problems.stop_or_first(where)
@@ -280,58 +277,26 @@ def execution_rows(rows: Sequence[object], where: str) -> tuple[Execution, ...]:
 
 def _execution(row: object, at: str, seen: Counter[str]) -> Execution:
     if not isinstance(row, Mapping):
-        raise invalid(at, f"found {fields.shown(row)}", "a mapping")
+        raise invalid(at, f"found {shown(row)}", "a mapping")
     problems = Problems()
     for name in row:
         if name not in EXECUTION_FIELDS:
             problems.take(invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS)))
-    found = problems.tried(lambda: _values(row, at)) or {}
+    found = fields.read_fields(row, READ_FIELDS, at, problems, needed="time, symbol, side, quantity")
     problems.stop_or_first(at)
     exec_id = found["exec_id"]
     if not exec_id:
-        words = (found["filled_at"].isoformat(), found["symbol"], found["kind"], found["side"])
+        words = (found["time"].isoformat(), found["symbol"], found["sec_type"], found["side"])
         content = f"{' '.join(words)} {found['quantity'].normalize()}"
         seen[content] += 1
         exec_id = "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
     return Execution(
         exec_id=exec_id,
-        security=fields.security_key(found["symbol"], found["kind"], fields.currency(row.get("currency"))),
+        security=fields.security_key(found["symbol"], found["sec_type"], fields.currency(row.get("currency"))),
         con_id=fields.con_id(row.get("con_id")),
-        sec_type=found["kind"],
+        sec_type=found["sec_type"],
         side=found["side"],
-        quantity=Quantity(abs(found["quantity"])),
-        filled_at=found["filled_at"],
+        quantity=Quantity(found["quantity"]),
+        filled_at=found["time"],
         order_id=found["order_id"],
     )
-
-
-def _values(row: Mapping[Any, object], at: str) -> dict[str, Any]:
-    """Return the values of one row.
-
-    Raises:
-        InputError: fields are missing or wrong; all are named at once.
-    """
-
-    def required(name: str) -> object:
-        if is_absent(row.get(name)):
-            raise invalid(f"{at}.{name}", "is missing", ", ".join(REQUIRED))
-        return row[name]
-
-    given = row.get("sec_type")
-    price = None if is_absent(row.get("price")) else row["price"]
-    return fields.collected(
-        at,
-        kind=lambda: fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type"),
-        symbol=lambda: fields.symbol(required("symbol"), f"{at}.symbol"),
-        filled_at=lambda: fields.moment(required("time"), f"{at}.time"),
-        quantity=lambda: fields.number(required("quantity"), f"{at}.quantity"),
-        side=lambda: fields.side(required("side"), f"{at}.side"),
-        price=lambda: price is None or fields.number(price, f"{at}.price", allow_zero=True, allow_negative=True),
-        exec_id=lambda: fields.name(row.get("exec_id"), f"{at}.exec_id"),
-        order_id=lambda: fields.name(row.get("order_id"), f"{at}.order_id"),
-    )
-
-
-def is_absent(value: object) -> bool:
-    """Return whether a row leaves a field out, or gives it empty."""
-    return value is None or value == ""

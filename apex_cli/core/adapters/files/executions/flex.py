@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from apex_cli.core.adapters.files.cells import find_order, two_readings
 from apex_cli.core.adapters.files.executions import execution_fields as fields
-from apex_cli.core.adapters.files.executions.execution_fields import invalid
-from apex_cli.core.adapters.files.problems import Problems, shown
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, plain_name
-from apex_cli.core.day_trades.flow import least_start
+from apex_cli.core.adapters.files.executions.trade_order import least_starts
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.text.cells import find_order, two_readings
+from apex_cli.core.text.columns import FileHints, Row, plain_name
+from apex_cli.core.text.problems import Problems, invalid, read_at, shown
 
 ROOT = "FlexQueryResponse"
 ANSWER = "FlexStatementResponse"
@@ -241,7 +239,7 @@ def _report(rows: Sequence[tuple[str, Mapping[str, str]]], name: str, order: str
     closing = {execution.exec_id: _is_closing(row) for execution, row in kept}
     trades = [execution for execution, _ in kept]
     return Report(
-        executions=with_start(trades, _starts(trades, closing)), dropped=dropped + len(executions) - len(kept)
+        executions=with_start(trades, least_starts(trades, closing)), dropped=dropped + len(executions) - len(kept)
     )
 
 
@@ -312,9 +310,11 @@ def _execution(row: Mapping[str, str], at: str, order: str, hints: FileHints) ->
         sec_type=lambda: _kind(row, at),
         exec_id=lambda: _identity(row, at),
         security=lambda: _security(row, _known_kind(row) or SecType.STK, at, order),
-        side=lambda: fields.side(_required(row, "buySell", at), f"{at}.buySell"),
-        quantity=lambda: fields.number(_required(row, "quantity", at), f"{at}.quantity", allow_negative=True),
-        filled_at=lambda: fields.flex_moment(_moment(row, at), f"{at}.dateTime", order, hints.zone),
+        side=lambda: read_at(f"{at}.buySell", fields.side, _required(row, "buySell", at)),
+        quantity=lambda: read_at(f"{at}.quantity", fields.signed, _required(row, "quantity", at)),
+        filled_at=lambda: read_at(
+            f"{at}.dateTime", lambda text: fields.flex_moment(text, order, hints.zone), _moment(row, at)
+        ),
     )
     quantity = Quantity(abs(found.pop("quantity")))
     order_id = row.get("ibOrderID") or row.get("orderID") or ""
@@ -322,7 +322,7 @@ def _execution(row: Mapping[str, str], at: str, order: str, hints: FileHints) ->
 
 
 def _kind(row: Mapping[str, str], at: str) -> SecType:
-    return _known_kind(row) or fields.sec_type(_required(row, "assetCategory", at), f"{at}.assetCategory")
+    return _known_kind(row) or read_at(f"{at}.assetCategory", fields.sec_type, _required(row, "assetCategory", at))
 
 
 def _known_kind(row: Mapping[str, str]) -> SecType | None:
@@ -344,22 +344,15 @@ def _moment(row: Mapping[str, str], at: str) -> str:
 
 
 def _security(row: Mapping[str, str], kind: SecType, at: str, order: str) -> str:
-    name = fields.symbol(_required(row, "symbol", at), f"{at}.symbol")
-    expiry = fields.flex_date(row.get("expiry", ""), f"{at}.expiry", order)
+    name = read_at(f"{at}.symbol", fields.symbol, _required(row, "symbol", at))
+    expiry = read_at(f"{at}.expiry", lambda text: fields.flex_date(text, order), row.get("expiry", ""))
     right, strike = row.get("putCall", ""), row.get("strike", "")
     if kind is not SecType.OPT or expiry is None or right not in {"C", "P"} or not strike:
         return fields.security_key(name, kind, fields.currency(row.get("currency")))
-    underlying = fields.symbol(row.get("underlyingSymbol") or name.split()[0], f"{at}.underlyingSymbol")
-    return fields.option_key(underlying, expiry.isoformat(), right, fields.number(strike, f"{at}.strike"))
-
-
-def _starts(executions: Iterable[Execution], closing: Mapping[str, bool]) -> dict[str, Decimal]:
-    """Return what must have been held before, where the broker marked a trade as closing something older."""
-    changes: dict[str, list[tuple[Decimal, bool]]] = {}
-    for row in sorted(executions, key=lambda row: (row.filled_at, row.key)):
-        change = row.quantity * row.side.sign
-        changes.setdefault(row.security, []).append((change, closing[row.exec_id]))
-    return {security: start for security, rows in changes.items() if (start := least_start(rows))}
+    root = row.get("underlyingSymbol") or name.split()[0]
+    underlying = read_at(f"{at}.underlyingSymbol", fields.symbol, root)
+    price = read_at(f"{at}.strike", fields.positive, strike)
+    return fields.option_key(underlying, expiry.isoformat(), right, price)
 
 
 def _order_of_dates(found: FlexRows, name: str, hints: FileHints) -> str:
@@ -385,7 +378,11 @@ def _order_of_dates(found: FlexRows, name: str, hints: FileHints) -> str:
 
 def _period(found: FlexRows, name: str, order: str) -> tuple[date | None, date | None]:
     """Return the days from the first statement's beginning to the last one's end."""
-    starts = [fields.flex_date(start, f"{name}: fromDate", order) for start, _ in found.periods]
-    ends = [fields.flex_date(end, f"{name}: toDate", order) for _, end in found.periods]
+
+    def day(field: str, text: str) -> date | None:
+        return read_at(f"{name}: {field}", lambda each: fields.flex_date(each, order), text)
+
+    starts = [day("fromDate", start) for start, _ in found.periods]
+    ends = [day("toDate", end) for _, end in found.periods]
     since = min((day for day in starts if day), default=None)
     return since, max((day for day in ends if day), default=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apex_cli.core.adapters.files.cells import number, read_when
 from apex_cli.core.adapters.files.executions.broker_words import BROKERS, KNOWN, LEAST
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns, plain_name
+from apex_cli.core.text.cells import number, read_when
+from apex_cli.core.text.columns import FileHints, Row, Table, match_columns, plain_name
 
 
 def is_header(names: Sequence[str], hints: FileHints) -> bool:

@@ -10,11 +10,11 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.cells import When
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.side import OrderSide
+from apex_cli.core.text.cells import When
 
 FIRST_FILL = time(9, 30)
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.prices.price_files import PriceRow, PriceTable, unknown_zone, weekly
-from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.market.calendar import NEW_YORK, SATURDAY, session_date
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction, split_before
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
+from apex_cli.core.text.problems import Problems
 
 ONE_DAY = timedelta(days=1)
 MAX_PROBLEMS = 100

@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from apex_cli.core.adapters.files.named_file import read_text_file
-from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
 from apex_cli.core.model.money import number_of
 from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.text.problems import Problems
 
 COLUMNS = ("symbol", "date", "kind", "value")
 _RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?::|/|for)\s*([0-9]+(?:\.[0-9]+)?)")

@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apex_cli.core.adapters.files.content import unpacked
 from apex_cli.core.adapters.files.prices.bar_columns import moments_of
 from apex_cli.core.adapters.files.prices.bar_parts import Part, is_part_of_one, join_parts
 from apex_cli.core.adapters.files.prices.bar_series import (
@@ -26,7 +25,6 @@ from apex_cli.core.adapters.files.prices.bar_series import (
 from apex_cli.core.adapters.files.prices.bar_store import BarStore
 from apex_cli.core.adapters.files.prices.plain_bars import LEAST_BYTES, read_columns
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
-from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.corporate_action import CorporateAction
@@ -35,6 +33,8 @@ from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import COINS, canonical_ticker
 from apex_cli.core.model.vendor_marks import PREFIXES
+from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.content import unpacked
 
 if TYPE_CHECKING:
     from apex_cli.core.analysis.unknown_splits import UnknownSplit

@@ -13,7 +13,6 @@ from functools import lru_cache
 from os import SEEK_END, cpu_count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from apex_cli.core.adapters.files.cells import read_zone
 from apex_cli.core.adapters.files.prices.bar_columns import (
     BEGIN,
     MICRO,
@@ -44,9 +43,10 @@ from apex_cli.core.adapters.files.prices.number_columns import (
     read_numbers,
 )
 from apex_cli.core.adapters.files.prices.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
-from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns
-from apex_cli.core.adapters.files.text_tables import DELIMITER_NAMES, find_delimiter
 from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.text.cells import read_zone
+from apex_cli.core.text.columns import FileHints, Row, Table, match_columns
+from apex_cli.core.text.tables import DELIMITER_NAMES, find_delimiter
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -16,7 +16,9 @@ from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.adapters.files.cells import (
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.money import Price
+from apex_cli.core.text.cells import (
     When,
     find_decimals,
     find_order,
@@ -27,8 +29,7 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     two_readings,
 )
-from apex_cli.core.adapters.files.problems import Problems, shown, unusable
-from apex_cli.core.adapters.files.table_columns import (
+from apex_cli.core.text.columns import (
     FileHints,
     Row,
     Table,
@@ -37,9 +38,8 @@ from apex_cli.core.adapters.files.table_columns import (
     plain_name,
     unmatched_hints,
 )
-from apex_cli.core.adapters.files.text_tables import open_table
-from apex_cli.core.errors import InputError
-from apex_cli.core.model.money import Price
+from apex_cli.core.text.problems import Problems, shown, unusable
+from apex_cli.core.text.tables import open_table
 
 PRICE_FIELDS = ("open", "high", "low", "close")
 KNOWN: Mapping[str, tuple[str, ...]] = {

@@ -13,7 +13,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.cells import (
+from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, refusal
+from apex_cli.core.model.option_rule import OptionRule
+from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
+from apex_cli.core.model.vendor_marks import PREFIXES
+from apex_cli.core.text.cells import (
     decimal_proof,
     find_decimals,
     fraction,
@@ -24,12 +29,8 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     two_readings,
 )
-from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField, shown
-from apex_cli.core.adapters.files.table_columns import plain_name
-from apex_cli.core.model.option_rule import OptionRule
-from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.vendor_marks import PREFIXES
+from apex_cli.core.text.columns import plain_name
+from apex_cli.core.text.problems import shown
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
@@ -240,8 +241,8 @@ class _Translator:
         guess = _slip(plain)
         if self.form.strict == "on" or (guess and self.form.strict != "off"):
             hint = f"did you mean {guess}?" if guess else "put extra facts into metadata, or set signals.strict"
-            bad = BadField(shown(name), f"no such field; {hint}", value=value, allowed=", ".join(FIELDS))
-            self.reasons.append(bad.reason)
+            bad = refusal(shown(name), f"no such field; {hint}", value=value, allowed=", ".join(FIELDS))
+            self.reasons.append(bad)
             return
         self.facts[name.strip()[:60]] = value
         if self.form.warn is not None:
@@ -296,7 +297,7 @@ class _Translator:
             if found is None:
                 kinds = ", ".join(shown(key) for key in level)
                 allowed = "a price, or percent or amount away from the entry"
-                self.reasons.append(BadField(name, f"found {kinds}", value=level, allowed=allowed).reason)
+                self.reasons.append(refusal(name, f"found {kinds}", value=level, allowed=allowed))
                 del self.fields[name]
             else:
                 self.fields[name] = found
@@ -346,7 +347,7 @@ class _Translator:
             self.fields[name] = value.strip() if is_known else bare
             if re.fullmatch(_PERPETUAL, bare, re.IGNORECASE):
                 message = f"{shown(bare)} is a perpetual contract, and no coin"
-                self.reasons.append(BadField(name, message, value=value, allowed="the pair itself").reason)
+                self.reasons.append(refusal(name, message, value=value, allowed="the pair itself"))
         elif name == "market_type" and isinstance(value, str):
             self.fields[name] = _MARKETS.get(value.strip().lower(), value)
         elif (
@@ -376,7 +377,7 @@ class _Translator:
         if not self.form.dates and _has_two_readings(text):
             allowed = "a time such as 2026-03-02T15:30:00-05:00, or signals.dates: mdy or dmy"
             message = f"found {shown(text)}, which is {two_readings(text)}"
-            self.reasons.append(BadField(name, message, value=text, allowed=allowed).reason)
+            self.reasons.append(refusal(name, message, value=text, allowed=allowed))
             del self.fields[name]
             return
         zone = when.zone or (read_zone(self.form.zone) if self.form.zone else None)
@@ -398,7 +399,7 @@ class _Translator:
         found = after.get(name, word)
         what = f"found {shown(found)}" + (f" beside {shown(word)}" if other and not flat else "")
         message = f"{what}: a signal opens a position; use apex close to leave one"
-        self.reasons.append(BadField(name, message, value=found, allowed="buy, long, sell or short").reason)
+        self.reasons.append(refusal(name, message, value=found, allowed="buy, long, sell or short"))
 
     def _stop_by_rule(self, now: datetime) -> None:
         """Give a signal without stop the one that the configuration's rule makes."""

@@ -14,6 +14,9 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionRule, read_days
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import SignalType
+from apex_cli.core.text.cells import exact
+from apex_cli.core.text.documents import parse_json
+from apex_cli.core.text.problems import Refused, key_name, shown, suggest
 
 SIGNAL_INVALID = "signal_invalid"
 FIELDS = (
@@ -56,9 +59,6 @@ MIN_PRICE = Decimal("1e-9")
 MAX_NUMBER_TEXT = 40
 """Longest number or time, in characters."""
 
-SHOWN = 40
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _SYMBOL = r"[.A-Z0-9](?:[A-Z0-9 ./:'@$(),=-]{0,46}[A-Z0-9)])?"
 _EXCHANGE = r"[A-Z0-9._ ]{1,20}"
 _CLASS = r"[A-Z0-9 .]{1,12}"
@@ -69,248 +69,244 @@ _RIGHTS = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT
 _PRICE_ALLOWED = "a number above 0 and up to 1000000000"
 _TIME_ALLOWED = "a time such as 2026-03-02T15:30:00-05:00"
 _SYMBOL_ALLOWED = "a ticker, pair or option contract of 48 characters at most (in quotes if it looks like a number)"
+_LABEL_ALLOWED = f"printable text of up to {MAX_TEXT} characters"
+_FACTS_ALLOWED = f"up to {MAX_METADATA_KEYS} names with a text, a number, true, false or null"
+_RULE_ALLOWED = "days to expiry, and perhaps a delta, such as {dte: 30-45, delta: 0.40}"
 
 
-class BadField(Exception):  # noqa: N818 - a verdict on a field, caught in one place
-    """A field cannot be used."""
-
-    def __init__(self, field: str, message: str, *, value: object = None, allowed: str | None) -> None:
-        """Say what is wrong with *field*, what was found and what is allowed."""
-        super().__init__(message)
-        self.reason = Reason(
-            code=SIGNAL_INVALID,
-            message=f"{field}: {message}",
-            limit=allowed,
-            value=None if value is None else shown(value),
-        )
+def refusal(field: str, message: str, *, value: object = None, allowed: str | None) -> Reason:
+    """Return why a signal cannot be used: what is wrong with *field*, what was found and what is allowed."""
+    found = None if value is None else shown(value)
+    return Reason(code=SIGNAL_INVALID, message=f"{field}: {message}", limit=allowed, value=found)
 
 
-def shown(value: object) -> str:
-    """Return *value* as it may stand in a message: short, printable, containers by their kind only."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple | set):
-        return f"a list of {len(value)}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return repr(value if len(value) <= SHOWN else value[:SHOWN] + "...")
-    text = f"{Decimal(value)}" if isinstance(value, int) else ascii(str(value))[1:-1]
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+def read_field(name: str, value: object, into: dict[str, Any], reasons: list[Reason], *, key: str = "") -> None:
+    """Put the value of the field *name* into a mapping, or why it cannot be used into *reasons*.
 
-
-def refuse_unknown(name: str, value: object) -> None:
-    """Refuse a field that no signal has, with the name that was probably meant.
-
-    Raises:
-        BadField: always.
+    Args:
+        name: of the field.
+        value: as JSON, YAML or CSV gave it.
+        into: takes the value under *name*.
+        reasons: takes the refusal.
+        key: where the value stands, for the refusal; empty: under its name.
     """
-    from difflib import get_close_matches
+    try:
+        into[name] = PARSERS[name][0](value)
+    except Refused as refused:
+        where = f"{key or name}{refused.at}"
+        found = value if refused.part is None else refused.part
+        reasons.append(refusal(where, refused.sentence(value), value=found, allowed=refused.allowed))
 
-    guess = get_close_matches(name[:100].lower(), FIELDS, n=1, cutoff=0.7) if isinstance(name, str) else []
-    hint = f"did you mean {guess[0]}?" if guess else "put extra facts into metadata"
-    raise BadField(shown(name), f"no such field; {hint}", value=value, allowed=", ".join(FIELDS))
+
+def unknown_field(name: object, value: object) -> Reason:
+    """Return the refusal of a field that no signal has, with the name that was probably meant."""
+    guess = suggest(name, FIELDS)
+    hint = f"did you mean {guess}?" if guess else "put extra facts into metadata"
+    return refusal(shown(name), f"no such field; {hint}", value=value, allowed=", ".join(FIELDS))
 
 
-def _text(name: str, value: object, allowed: str) -> str:
+def _text(value: object, allowed: str) -> str:
     if not isinstance(value, str):
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+        raise Refused(allowed)
     return value.strip()
 
 
-def _symbol(name: str, value: object) -> str:
-    text = _text(name, value, _SYMBOL_ALLOWED)
+def _symbol(value: object) -> str:
+    text = _text(value, _SYMBOL_ALLOWED)
     symbol = text.upper() if text.isascii() else ""
     if not re.fullmatch(_SYMBOL, symbol, re.ASCII):
-        raise BadField(name, f"found {shown(text)}, allowed: {_SYMBOL_ALLOWED}", value=text, allowed=_SYMBOL_ALLOWED)
+        raise Refused(_SYMBOL_ALLOWED)
     return symbol
 
 
-def _word(words: Mapping[str, Any]) -> Callable[[str, Any], Any]:
+def _word(words: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return a parser for one of *words*, in capitals or not."""
     allowed = ", ".join(words)
+    folded = {word.upper(): meaning for word, meaning in words.items()}
 
-    def parse(name: str, value: object) -> Any:  # noqa: ANN401 - one parser per field, one type each
-        text = _text(name, value, allowed)
-        folded = text.upper() if text.isascii() else text
-        if folded in words or folded.lower() in words:
-            return words.get(folded) or words[folded.lower()]
-        raise BadField(
-            name, f"found {shown(text)}{_guess(text, words)}, allowed: {allowed}", value=text, allowed=allowed
-        )
+    def parse(value: object) -> Any:  # noqa: ANN401 - one parser per field, one type each
+        text = _text(value, allowed)
+        found = folded.get(text.upper()) if text.isascii() else None
+        if found is None:
+            guess = suggest(text, words, cutoff=0.6)
+            meant = f" (did you mean {guess}?)" if guess else ""
+            raise Refused(allowed, f"found {shown(text)}{meant}, allowed: {allowed}")
+        return found
 
     return parse
 
 
-def _guess(text: str, words: Mapping[str, Any]) -> str:
-    from difflib import get_close_matches
-
-    spelled = {word.upper(): word for word in words}
-    close = get_close_matches(text[:100].upper(), spelled, n=1)
-    return f" (did you mean {spelled[close[0]]}?)" if close else ""
-
-
-def _decimal(name: str, value: object, allowed: str) -> Decimal:
+def _decimal(value: object, allowed: str) -> Decimal:
     """Return the number exactly as it was written."""
-    if isinstance(value, float):
-        value = repr(value)
-    text = str(value).strip() if isinstance(value, str | Decimal) else ""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64:
-        text = str(value)
-    if len(text) > MAX_NUMBER_TEXT or not _NUMBER.fullmatch(text):
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
-    return Decimal(text)
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    is_sane = not isinstance(value, int) or abs(value) < _INT64
+    text = str(value) if is_number and is_sane else value if isinstance(value, str) else ""
+    number = exact(text.strip()) if len(text.strip()) <= MAX_NUMBER_TEXT else None
+    if number is None:
+        raise Refused(allowed)
+    return number
 
 
-def _price(name: str, value: object) -> Price:
-    number = _decimal(name, value, _PRICE_ALLOWED)
+def _price(value: object) -> Price:
+    number = _decimal(value, _PRICE_ALLOWED)
     if not MIN_PRICE <= number <= MAX_PRICE:
-        raise BadField(name, f"found {shown(value)}, allowed: {_PRICE_ALLOWED}", value=value, allowed=_PRICE_ALLOWED)
+        raise Refused(_PRICE_ALLOWED)
     return Price(number)
 
 
-def _prices(name: str, value: object) -> tuple[Price, ...]:
+def _prices(value: object) -> tuple[Price, ...]:
     """Return the prices of a list, of one number, or of text with ``;``, ``|`` or spaces between them."""
     if isinstance(value, str):
         value = re.split(r"[;|\s]+", value.strip()) if len(value) <= MAX_TEXT * 5 else [value]
     items = list(value) if isinstance(value, list | tuple) else [value]
-    allowed = f"1 to {MAX_TARGETS} prices"
     if not 1 <= len(items) <= MAX_TARGETS:
-        raise BadField(name, f"found {len(items)}, allowed: {allowed}", value=len(items), allowed=allowed)
-    return tuple(_price(f"{name}[{number}]", item) for number, item in enumerate(items))
+        allowed = f"1 to {MAX_TARGETS} prices"
+        raise Refused(allowed, f"found {len(items)}, allowed: {allowed}")
+    return tuple(_part(f"[{number}]", _price, item) for number, item in enumerate(items))
 
 
-def _confidence(name: str, value: object) -> Decimal:
+def _part(at: str, parse: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - as the parser returns
+    """Return what *parse* makes of a part of a field; a refusal says which part.
+
+    Raises:
+        Refused: it cannot be used.
+    """
+    try:
+        return parse(value)
+    except Refused as refused:
+        raise Refused(refused.allowed, refused.sentence(value), at=at, part=value) from None
+
+
+def _confidence(value: object) -> Decimal:
     allowed = "a number from 0 to 1"
-    number = _decimal(name, value, allowed)
+    number = _decimal(value, allowed)
     if not 0 <= number <= 1:
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+        raise Refused(allowed)
     return number
 
 
-def _label(name: str, value: object) -> str:
-    allowed = f"printable text of up to {MAX_TEXT} characters"
-    text = _text(name, value, allowed)
+def _label(value: object) -> str:
+    text = _text(value, _LABEL_ALLOWED)
     if len(text) > MAX_TEXT or not text.isprintable():
-        raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
+        raise Refused(_LABEL_ALLOWED)
     return text
 
 
-def _signal_id(name: str, value: object) -> str:
+def _signal_id(value: object) -> str:
     allowed = "up to 64 letters, digits and . _ : -"
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INT64 else value
-    text = _text(name, text, allowed)
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INT64
+    text = _text(str(value) if is_number else value, allowed)
     if not re.fullmatch(_SIGNAL_ID, text, re.ASCII):
-        raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
+        raise Refused(allowed)
     return text
 
 
-def _moment(name: str, value: object) -> datetime:
+def _moment(value: object) -> datetime:
     """Return an aware UTC time; one without an offset is refused, for nobody knows which it is."""
-    found = value if isinstance(value, datetime) else _iso(name, _text(name, value, _TIME_ALLOWED))
+    found = value if isinstance(value, datetime) else _iso(_text(value, _TIME_ALLOWED))
     if found.tzinfo is None:
-        raise BadField(
-            name,
-            f"found {shown(str(value))} without an offset from UTC: write {found.isoformat()}Z if it is UTC, "
+        raise Refused(
+            _TIME_ALLOWED,
+            f"found {shown(value)} without an offset from UTC: write {found.isoformat()}Z if it is UTC, "
             f"or {found.isoformat()}-05:00 with your own offset; or set signals.zone",
-            value=str(value),
-            allowed=_TIME_ALLOWED,
         )
     try:
         return found.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise BadField(name, f"found {shown(str(value))}, out of range", value=value, allowed=_TIME_ALLOWED) from None
+        raise Refused(_TIME_ALLOWED, f"found {shown(value)}, out of range") from None
 
 
-def _iso(name: str, text: str) -> datetime:
-    try:
-        day = date.fromisoformat(text[:20])
-    except ValueError:
-        pass
-    else:
-        raise BadField(
-            name,
-            f"found the bare date {day}: add a time and an offset, such as {day}T15:30:00-05:00",
-            value=text,
-            allowed=_TIME_ALLOWED,
-        )
+def _iso(text: str) -> datetime:
+    if (day := _day(text[:20])) is not None:
+        found = f"found the bare date {day}: add a time and an offset, such as {day}T15:30:00-05:00"
+        raise Refused(_TIME_ALLOWED, found)
     try:
         return datetime.fromisoformat(text if len(text) <= MAX_NUMBER_TEXT else "")
     except ValueError:
-        raise BadField(
-            name, f"found {shown(text)}, allowed: {_TIME_ALLOWED}", value=text, allowed=_TIME_ALLOWED
-        ) from None
+        raise Refused(_TIME_ALLOWED) from None
 
 
-def _expiry(name: str, value: object) -> str:
-    allowed = "a date as YYYY-MM-DD"
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    text = value.isoformat() if isinstance(value, date) else _text(name, value, allowed)
+def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text).isoformat()
+        return date.fromisoformat(text)
     except ValueError:
-        raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed) from None
+        return None
 
 
-def _code(pattern: str, allowed: str) -> Callable[[str, Any], str]:
+def _expiry(value: object) -> str:
+    allowed = "a date as YYYY-MM-DD"
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    day = value if isinstance(value, date) else _day(_text(str(value) if is_number else value, allowed))
+    if day is None:
+        raise Refused(allowed)
+    return day.isoformat()
+
+
+def _code(pattern: str, allowed: str) -> Callable[[Any], str]:
     """Return a parser for a short code in capitals."""
 
-    def parse(name: str, value: object) -> str:
-        text = _text(name, value, allowed).upper()
+    def parse(value: object) -> str:
+        text = _text(value, allowed).upper()
         if not re.fullmatch(pattern, text, re.ASCII):
-            raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
+            raise Refused(allowed)
         return text
 
     return parse
 
 
-def _con_id(name: str, value: object) -> int:
+def _con_id(value: object) -> int:
     allowed = "Interactive Brokers' number of the contract, a whole number above 0"
-    number = _decimal(name, value, allowed)
+    number = _decimal(value, allowed)
     if number != number.to_integral_value() or not 0 < number < _INT64:
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+        raise Refused(allowed)
     return int(number)
 
 
-def _metadata(name: str, value: object) -> dict[str, str | int | float | bool | None]:
+def _metadata(value: object) -> dict[str, str | int | float | bool | None]:
     """Return flat facts; in a CSV cell they stand as a JSON object."""
-    allowed = f"up to {MAX_METADATA_KEYS} names with a text, a number, true, false or null"
-    if isinstance(value, str):
-        value = _json_cell(value)
-    if not isinstance(value, Mapping) or len(value) > MAX_METADATA_KEYS:
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
-    return {_label(name, key): _fact(f"{name}.{shown(key)[1:-1]}", item, allowed) for key, item in value.items()}
+    facts = _mapping(value, _FACTS_ALLOWED)
+    if len(facts) > MAX_METADATA_KEYS:
+        raise Refused(_FACTS_ALLOWED)
+    return {_label(key): _part(f".{key_name(key)}", _fact, item) for key, item in facts.items()}
 
 
-def _option_rule(name: str, value: object) -> OptionRule:
+def _option_rule(value: object) -> OptionRule:
     """Return the rule that chooses a contract; in a CSV cell it stands as a JSON object."""
-    allowed = "days to expiry, and perhaps a delta, such as {dte: 30-45, delta: 0.40}"
-    if isinstance(value, str):
-        value = _json_cell(value)
-    if not isinstance(value, Mapping) or not set(value) <= {"dte", "delta"}:
-        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+    rule = _mapping(value, _RULE_ALLOWED)
+    if not set(rule) <= {"dte", "delta"}:
+        raise Refused(_RULE_ALLOWED)
+    days = _part(".dte", _days, rule.get("dte", OptionRule().dte))
+    return OptionRule(dte=days, delta=None if rule.get("delta") is None else _part(".delta", _delta, rule["delta"]))
+
+
+def _days(value: object) -> str:
     try:
-        days = str(value.get("dte", OptionRule().dte)).strip()
-        read_days(days)
+        read_days(days := str(value).strip())
     except ValueError:
-        raise BadField(f"{name}.dte", f"found {shown(value['dte'])}, allowed: {allowed}", allowed=allowed) from None
-    delta = None if value.get("delta") is None else _decimal(f"{name}.delta", value["delta"], allowed)
-    if delta is not None and not 0 < delta < 1:
-        raise BadField(f"{name}.delta", f"found {shown(value['delta'])}, allowed: above 0, below 1", allowed=allowed)
-    return OptionRule(dte=days, delta=delta)
+        raise Refused(_RULE_ALLOWED) from None
+    return days
 
 
-def _json_cell(text: str) -> object:
-    import json
-
-    try:
-        return json.loads(text) if len(text) <= MAX_METADATA_TEXT * MAX_METADATA_KEYS else text
-    except (ValueError, RecursionError, MemoryError):
-        return text
+def _delta(value: object) -> Decimal:
+    delta = _decimal(value, _RULE_ALLOWED)
+    if not 0 < delta < 1:
+        raise Refused("above 0, below 1")
+    return delta
 
 
-def _fact(name: str, value: object, allowed: str) -> str | int | float | bool | None:
+def _mapping(value: object, allowed: str) -> Mapping[Any, object]:
+    """Return a mapping, or the one that a JSON object in a cell stands for."""
+    if isinstance(value, str) and len(value) <= MAX_METADATA_TEXT * MAX_METADATA_KEYS:
+        try:
+            value = parse_json(value, dict)
+        except ValueError:
+            raise Refused(allowed) from None
+    if not isinstance(value, Mapping):
+        raise Refused(allowed)
+    return value
+
+
+def _fact(value: object) -> str | int | float | bool | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str) and len(value) <= MAX_METADATA_TEXT and _is_clean(value):
@@ -320,7 +316,7 @@ def _fact(name: str, value: object, allowed: str) -> str | int | float | bool | 
     is_number = value.is_finite() if isinstance(value, Decimal) else isinstance(value, float)
     if isinstance(value, Decimal | float) and is_number and math.isfinite(number := float(value)):
         return number
-    raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+    raise Refused(_FACTS_ALLOWED)
 
 
 def _is_clean(text: str) -> bool:
@@ -328,7 +324,7 @@ def _is_clean(text: str) -> bool:
     return text.translate({9: None, 10: None, 13: None}).isprintable()
 
 
-PARSERS: dict[str, tuple[Callable[[str, Any], Any], bool]] = {
+PARSERS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "symbol": (_symbol, True),
     "signal_id": (_signal_id, False),
     "signal_type": (_word({kind.value: kind for kind in SignalType}), True),

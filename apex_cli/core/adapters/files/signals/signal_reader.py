@@ -7,30 +7,28 @@ JSON Lines and CSV are streamed a line at a time. A JSON or YAML document is rea
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_readings
-from apex_cli.core.adapters.files.cells import number as cell_number
-from apex_cli.core.adapters.files.content import decoded, unpacked
 from apex_cli.core.adapters.files.signals.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score, is_known
-from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, PARSERS, shown
+from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, PARSERS
 from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
-from apex_cli.core.adapters.files.table_columns import plain_name
-from apex_cli.core.adapters.files.text_tables import find_delimiter
-from apex_cli.core.adapters.files.workbooks import workbook_rows
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
-from apex_cli.core.reader import suggest
-from apex_cli.core.yaml_text import YamlProblem, parse_yaml
+from apex_cli.core.text.cells import find_decimals, find_order, two_readings
+from apex_cli.core.text.cells import number as cell_number
+from apex_cli.core.text.columns import plain_name
+from apex_cli.core.text.content import decoded, unpacked
+from apex_cli.core.text.documents import Pairs, YamlProblem, given_twice, parse_json, parse_yaml
+from apex_cli.core.text.problems import shown, suggest
+from apex_cli.core.text.tables import find_delimiter
+from apex_cli.core.text.workbooks import workbook_rows
 
 MAX_LINE = 1_000_000
 """Longest line of JSON Lines or CSV, in bytes."""
@@ -47,7 +45,6 @@ MAX_SIGNALS = 10_000
 MAX_REJECTED = 1000
 """Refused rows of one file that are kept; the others are counted."""
 
-MAX_INT_TEXT = 400
 FORMATS = {".json": "json", ".jsonl": "lines", ".ndjson": "lines", ".yaml": "yaml", ".yml": "yaml", ".csv": "csv"}
 """File name ending -> format; anything else is looked into."""
 
@@ -162,8 +159,8 @@ def _is_json_lines(body: bytes) -> bool:
     if not more.strip():
         return False
     try:
-        return isinstance(json.loads(first), dict)
-    except (ValueError, RecursionError, MemoryError):
+        return isinstance(parse_json(first.decode(), dict), dict)
+    except ValueError:
         return False
 
 
@@ -341,7 +338,7 @@ class _Header(NamedTuple):
             return f"the first line names no field of a signal, found {found}"
         plain = [plain_name(name) for name in self.names if name]
         if len(set(plain)) < len(plain):
-            twice = _most_common(plain)
+            twice = Counter(plain).most_common(1)[0][0]
             name = next(name for name in self.names if plain_name(name) == twice)
             return f"column {shown(name)} is given twice"
         least = [name for name, (_, required) in PARSERS.items() if required]
@@ -468,42 +465,13 @@ class _Twice(dict[str, object]):
 
 
 def _parse_json(text: str) -> object:
-    """Return JSON as plain values, fractions as Decimal; NaN and what is no sane number stay text.
-
-    Raises:
-        ValueError: it is not JSON, or nested too deeply.
-    """
-    try:
-        return json.loads(
-            text,
-            parse_float=_fraction,
-            parse_int=_whole,
-            parse_constant=str,
-            object_pairs_hook=_object,
-        )
-    except (RecursionError, MemoryError):
-        raise ValueError("nested too deeply") from None
+    return parse_json(text, _object)
 
 
-def _fraction(text: str) -> Decimal | str:
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        return text
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if len(text) <= MAX_INT_TEXT else text
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object(pairs: Pairs) -> dict[str, object]:
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
     twice = _Twice(result)
-    twice.name = _most_common([name for name, _ in pairs])
+    twice.name = given_twice(pairs)
     return twice
-
-
-def _most_common(names: list[str]) -> str:
-    return Counter(names).most_common(1)[0][0]

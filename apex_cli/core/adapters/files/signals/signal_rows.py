@@ -6,7 +6,7 @@ Only the form is judged here: a stop on the wrong side is well-formed, and the d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +16,9 @@ from apex_cli.core.adapters.files.signals.signal_fields import (
     IDENTITY_FIELDS,
     PARSERS,
     SIGNAL_INVALID,
-    BadField,
-    refuse_unknown,
-    shown,
+    read_field,
+    refusal,
+    unknown_field,
 )
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.option_rule import OptionRule
@@ -26,6 +26,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
 from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical
 from apex_cli.core.ports import RejectedRow
+from apex_cli.core.text.problems import shown
 
 MAX_REASONS = 5
 """Problems of one row that its reason reports; the others are counted."""
@@ -114,23 +115,16 @@ class _RowReader:
     def read(self, now: datetime, max_age: timedelta) -> Signal | None:
         """Return the signal, or None with ``reasons``."""
         strange = [name for name in self.fields if name not in PARSERS]
-        for name in strange[:MAX_REASONS]:
-            self._try(name, refuse_unknown)
+        self.reasons += [unknown_field(name, self.fields[name]) for name in strange[:MAX_REASONS]]
         reported = {reason.message.partition(":")[0] for reason in self.reasons}
-        for name, (parse, required) in PARSERS.items():
+        for name, (_, required) in PARSERS.items():
             if name in self.fields:
-                self._try(name, parse)
+                read_field(name, self.fields[name], self.found, self.reasons)
             elif required and name not in reported:
-                self.reasons.append(BadField(name, "it is missing", allowed="every signal has one").reason)
+                self.reasons.append(refusal(name, "it is missing", allowed="every signal has one"))
         if not self.reasons:
             self._relations()
         return None if self.reasons else self._signal(now, max_age)
-
-    def _try(self, name: str, parse: Callable[[str, Any], Any]) -> None:
-        try:
-            self.found[name] = parse(name, self.fields[name])
-        except BadField as bad:
-            self.reasons.append(bad.reason)
 
     def _relations(self) -> None:
         """Check what two fields say together."""
@@ -195,12 +189,9 @@ class _RowReader:
             value = found.get("metadata", {}).get(name)
             if value in (None, "") or not self._counts(name):
                 continue
-            try:
-                reported = PARSERS[name][0](f"metadata.{name}", value)
-            except BadField as bad:
-                self.reasons.append(bad.reason)
-                continue
-            if named.setdefault(name, reported) != reported:
+            reported: dict[str, Any] = {}
+            read_field(name, value, reported, self.reasons, key=f"metadata.{name}")
+            if reported and named.setdefault(name, reported[name]) != reported[name]:
                 self._refuse(name, f"metadata says {shown(value)}", "the same in both places")
         return named
 
@@ -212,7 +203,7 @@ class _RowReader:
         return self.found.get("market_type", MarketType.OPTIONS if is_option_word else None) is MarketType.OPTIONS
 
     def _refuse(self, name: str, message: str, allowed: str) -> None:
-        self.reasons.append(BadField(name, message, value=self.fields[name], allowed=allowed).reason)
+        self.reasons.append(refusal(name, message, value=self.fields[name], allowed=allowed))
 
     def _signal(self, now: datetime, max_age: timedelta) -> Signal:
         found = self.found

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from apex_cli.core.adapters.files.executions.execution_files import read_executions
-from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.side import OrderSide
+from apex_cli.core.text.columns import FileHints
 
 SAMPLES = Path(__file__).parent / "samples"
 NEW_YORK = ZoneInfo("America/New_York")

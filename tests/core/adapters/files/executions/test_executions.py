@@ -81,7 +81,7 @@ class TestRows:
             ("quantity", 0, "found '0'"),
             ("quantity", "0.0", "found '0.0'"),
             ("quantity", -5, "found '-5'"),
-            ("quantity", True, "found True"),
+            ("quantity", True, "found true"),
             ("quantity", "NaN", "is no usable number"),
             ("quantity", "1e400", "is no usable number"),
             ("quantity", "many", "is no number"),
@@ -102,7 +102,7 @@ class TestRows:
         assert "executions[0]: found 5" in refused([5])
         assert "holds no list" in refused({"executions": "all"})
         assert "start_positions: found 'flat'" in refused({"executions": [], "start_positions": "flat"})
-        assert "start_positions.XYZ: found True" in refused({"executions": [], "start_positions": {"XYZ": True}})
+        assert "start_positions.XYZ: found true" in refused({"executions": [], "start_positions": {"XYZ": True}})
         assert "is not valid JSON" in refused(b"[{]")
         assert "'side' is given twice" in refused(b'[{"side": 1, "side": 2}]')
         assert "is not valid YAML" in refused(b"a: [", "fills.yaml")

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars, symbol_in_name
-from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.errors import InputError
+from apex_cli.core.text.columns import FileHints
 
 NEW_YORK = ZoneInfo("America/New_York")
 ROWS = (

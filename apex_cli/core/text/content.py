@@ -6,7 +6,7 @@ import io
 import re
 import zlib
 
-from apex_cli.core.adapters.files.problems import unusable
+from apex_cli.core.text.problems import unusable
 
 MAX_UNPACKED = 200_000_000
 """Most bytes that a compressed file may become."""

@@ -12,11 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from apex_cli.core.adapters.files.content import ARROW, PARQUET, ZIP, decoded, unpacked
-from apex_cli.core.adapters.files.json_records import MAX_CELLS, json_table
-from apex_cli.core.adapters.files.problems import unusable
-from apex_cli.core.adapters.files.table_columns import FindHeader, Row, Table
-from apex_cli.core.adapters.files.workbooks import arrow_table, workbook_rows
+from apex_cli.core.text.columns import FindHeader, Row, Table
+from apex_cli.core.text.content import ARROW, PARQUET, ZIP, decoded, unpacked
+from apex_cli.core.text.problems import unusable
+from apex_cli.core.text.records import MAX_CELLS, json_table
+from apex_cli.core.text.workbooks import arrow_table, workbook_rows
 
 DELIMITERS = ("\t", ";", ",", "|")
 DELIMITER_NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", "": "none"}

@@ -112,6 +112,15 @@ def find_decimals(texts: Iterable[str], *, set_to: str = "", comma_is_likely: bo
     return Decimals(DOT, unclear=unclear)
 
 
+def exact(text: str) -> Decimal | None:
+    """Return a number that is written plainly, None when it is not.
+
+    >>> exact("-1.50"), exact("1e3"), exact("1,234"), exact("NaN")
+    (Decimal('-1.50'), Decimal('1E+3'), None, None)
+    """
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
 def number(text: str, sign: str = DOT) -> Decimal | None:
     """Return the exact number in a cell, None when it holds none.
 

@@ -20,9 +20,7 @@ from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origi
 import msgspec
 
 from apex_cli.core.model.base import Range, Spelling
-
-MOST_PROBLEMS = 100
-"""Problems reported at once; the search stops there."""
+from apex_cli.core.text.problems import MAX_PROBLEMS, Refused, key_name, shown, suggest
 
 SHOWN = 60
 """Characters of a found value that an error repeats."""
@@ -50,54 +48,6 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """The whole of it."""
         return f"{self.origin}: {self.key}: {self.message}"
-
-
-def shown(value: object, most: int = SHOWN) -> str:
-    """Return *value* as it may stand in an error: short, and containers by their kind only."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    if isinstance(value, int | Decimal):
-        return _cut(f"{Decimal(value)!s}", most)
-    return repr(_cut(str(value), most))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + "..."
-
-
-def key_name(key: object) -> str:
-    """Return a key as it may stand in an error."""
-    return _cut(key, SHOWN) if isinstance(key, str) and key.isprintable() else shown(key)
-
-
-def suggest(name: object, words: Collection[str]) -> str | None:
-    """Return the one of *words* that *name* may be a slip of."""
-    from difflib import get_close_matches
-
-    if not isinstance(name, str):
-        return None
-    folded = {word.lower(): word for word in words}
-    found = get_close_matches(name[:100].lower(), folded, n=1, cutoff=0.7)
-    return folded[found[0]] if found else None
-
-
-class Refused(Exception):  # noqa: N818 - a verdict on a value, caught by the reader
-    """A value cannot be used."""
-
-    def __init__(self, allowed: str, why: str = "") -> None:
-        """Keep what is allowed, and why this value is not where that needs words of its own."""
-        super().__init__(why or allowed)
-        self.allowed = allowed
-        self.why = why
-
-    def sentence(self, value: object) -> str:
-        """Return the refusal of *value* in words."""
-        why = f": {self.why}; allowed: " if self.why else ", allowed: "
-        return f"found {shown(value)}{why}{self.allowed}."
 
 
 class Field(NamedTuple):
@@ -171,8 +121,8 @@ class Reader:
 
     def problem(self, key: str, message: str, value: object = BAD, allowed: str | None = None) -> object:
         """Note a problem and return ``BAD``."""
-        if len(self.problems) < MOST_PROBLEMS:
-            found = None if value is BAD else shown(value)
+        if len(self.problems) < MAX_PROBLEMS:
+            found = None if value is BAD else shown(value, SHOWN)
             self.problems.append(Problem(origin=self.origin, key=key, message=message, value=found, allowed=allowed))
         return BAD
 
@@ -181,7 +131,7 @@ class Reader:
         values: dict[str, Any] = {}
         for key, value in self._pairs(document, path):
             if not isinstance(key, str) or key not in fields:
-                self.problem(f"{path}{key_name(key)}", f"no such key; {self.unknown(key, path, fields)}")
+                self.problem(f"{path}{key_name(key, SHOWN)}", f"no such key; {self.unknown(key, path, fields)}")
             elif (found := self.value(fields[key], value, f"{path}{key}")) is not BAD:
                 values[key] = found
         return values
@@ -200,7 +150,7 @@ class Reader:
         try:
             found = convert(field, value)
         except Refused as refused:
-            return self.problem(path, refused.sentence(value), value, refused.allowed)
+            return self.problem(path, f"{refused.sentence(value, SHOWN)}.", value, refused.allowed)
         return self.base / found if self.base is not None and isinstance(found, Path) else found
 
     def _pairs(self, document: object, path: str) -> Iterator[tuple[Any, object]]:
@@ -211,7 +161,7 @@ class Reader:
             self.problem(path.rstrip("."), "a section takes keys below it, not a value.", document, "keys and values")
             return
         for key, value in document.items():
-            if len(self.problems) >= MOST_PROBLEMS:
+            if len(self.problems) >= MAX_PROBLEMS:
                 return
             yield key, value
 
@@ -222,7 +172,8 @@ class Reader:
         values: dict[str, Any] = {}
         for name, value in self._pairs(document, path):
             if not (isinstance(name, str) and name.strip() and name.isprintable()):
-                self.problem(f"{path}{key_name(name)}", "a name is text; put one that looks like a number in quotes.")
+                where = f"{path}{key_name(name, SHOWN)}"
+                self.problem(where, "a name is text; put one that looks like a number in quotes.")
             elif fields is not None:
                 values[name] = self.section(fields, value, f"{path}{name}.")
             else:
@@ -231,7 +182,7 @@ class Reader:
 
     def _items(self, item: Field, value: object, path: str) -> object:
         if not isinstance(value, list):
-            return self.problem(path, f"found {shown(value)}, allowed: a list, such as [A, B].", value, "a list")
+            return self.problem(path, f"found {shown(value, SHOWN)}, allowed: a list, such as [A, B].", value, "a list")
         items = [self.value(item, one, f"{path}[{number}]") for number, one in enumerate(value)]
         return BAD if any(one is BAD for one in items) else tuple(items)
 
@@ -322,7 +273,7 @@ def _text(field: Field, value: object) -> str:
     try:
         return spelling.parse(value) if spelling else value
     except ValueError as error:
-        raise Refused(allowed, str(error)) from None
+        raise Refused(allowed, why=str(error)) from None
 
 
 _CONVERTERS: dict[type, Callable[[Field, object], object]] = {

@@ -6,11 +6,11 @@ import io
 import re
 from datetime import date, datetime
 
-from apex_cli.core.adapters.files.content import PARQUET, refuse_large
-from apex_cli.core.adapters.files.json_records import MAX_CELLS
-from apex_cli.core.adapters.files.problems import unusable
-from apex_cli.core.adapters.files.table_columns import Row, Table
 from apex_cli.core.errors import InputError, install_command
+from apex_cli.core.text.columns import Row, Table
+from apex_cli.core.text.content import PARQUET, refuse_large
+from apex_cli.core.text.problems import unusable
+from apex_cli.core.text.records import MAX_CELLS
 
 
 def workbook_rows(content: bytes, name: str) -> list[Row]:

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from apex_cli.core.adapters.files.problems import SHOWN, shown, unusable
-from apex_cli.core.adapters.files.table_columns import Row, Table, plain_name
+from apex_cli.core.text.columns import Row, Table, plain_name
+from apex_cli.core.text.documents import parse_json
+from apex_cli.core.text.problems import shown, unusable
 
 MAX_CELLS = 2000
 """Most columns of a table."""
-
-
-def parse_json(text: str, name: str) -> object:
-    """Return a JSON document as plain values, numbers as they are written.
-
-    Raises:
-        InputError: it is no JSON.
-    """
-    import json
-
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=str, parse_int=_whole)
-    except (ValueError, ArithmeticError) as error:
-        raise unusable(name, f"is not valid JSON: {error}") from None
-    except (RecursionError, MemoryError):
-        raise unusable(name, "is JSON nested too deeply") from None
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if len(text) <= SHOWN * 10 else text
 
 
 def json_table(text: str, name: str) -> Table:
@@ -43,8 +23,15 @@ def json_table(text: str, name: str) -> Table:
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines[:3]):
-        return records_table([parse_json(line, f"{name}:{at}") for at, line in enumerate(lines, start=1)], name)
-    return records_table(find_records(parse_json(text, name)), name)
+        return records_table([_document(line, f"{name}:{at}") for at, line in enumerate(lines, start=1)], name)
+    return records_table(find_records(_document(text, name)), name)
+
+
+def _document(text: str, name: str) -> object:
+    try:
+        return parse_json(text, dict)
+    except ValueError as error:
+        raise unusable(name, f"is not valid JSON: {error}") from None
 
 
 def find_records(document: object, *, depth: int = 4) -> list[Any]:

@@ -11,7 +11,8 @@ import pytest
 from apex_cli.core.model.base import Fraction, Minutes, Range, Spelling, Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.ticker import Ticker
-from apex_cli.core.reader import BAD, Problem, Reader, fields_of, shown, suggest
+from apex_cli.core.text.fields import BAD, Problem, Reader, fields_of
+from apex_cli.core.text.problems import shown, suggest
 
 
 def _even(text: str) -> str:
@@ -121,9 +122,9 @@ def test_one_value_is_read_without_a_section() -> None:
 
 
 def test_what_an_error_repeats_is_short() -> None:
-    assert shown("x" * 100) == repr("x" * 60 + "...")
+    assert shown("x" * 100) == repr("x" * 40 + "...")
     assert shown("x" * 100, 5) == "'xxxxx...'"
-    assert shown(10**70) == "1" + "0" * 59 + "..."
+    assert shown(10**70) == "1" + "0" * 39 + "..."
     assert [shown(one) for one in ({}, [], None, False)] == ["a mapping", "a list", "nothing", "false"]
 
 

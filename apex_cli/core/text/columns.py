@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.cells import tidy
-from apex_cli.core.adapters.files.problems import shown
 from apex_cli.core.model.base import Value
+from apex_cli.core.text.cells import tidy
+from apex_cli.core.text.problems import shown
 
 _UNITS = r"\([^)]*\)|\[[^\]]*\]"
 _NUMBERED = r"^\d+[a-z]?[.)]\s+"
