@@ -382,7 +382,7 @@ def has_nothing_amiss(facts: ExitFacts) -> bool:
         return False
     if entries_after_exit(facts.orders):
         return False
-    changes = [excess(position, working, side) for side in OrderSide]
+    changes = [excess(position, working, side) for side in {r.order.side for r in working}]
     return not any(change.cancel or change.shrink for change in changes)
 
 

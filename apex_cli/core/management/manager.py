@@ -84,16 +84,21 @@ class Manager:
             self._seen, self._seen_changes = state, changes
             self._complete = {key: facts for key, facts in self._complete.items() if key in state.positions}
         for key in list(state.positions):
-            changed = await self._tend_one(key, now, is_new=is_new) or changed
+            may_lack_target = is_new or self._attempts.has_failed(f"target {key}")
+            facts = exit_facts(self._store.view(), key) if may_lack_target else None
+            if facts is not None and is_same_fact(self._complete.get(key), facts):
+                facts = None
+            if facts is not None or self._moves_stops:
+                changed = await self._tend_one(key, facts, now) or changed
         return changed
 
-    async def _tend_one(self, key: str, now: datetime, *, is_new: bool) -> bool:
+    async def _tend_one(self, key: str, facts: ExitFacts | None, now: datetime) -> bool:
+        """Put targets back that *facts* may lack, and move stops."""
         row, bracket = self._held(key)
         if row is None or bracket is None:
             return False
         plan = self._management.plan_for(bracket.strategy)
-        may_lack_target = is_new or self._attempts.has_failed(f"target {key}")
-        has_target = may_lack_target and await self._restore_targets(key, row.position, bracket, now)
+        has_target = facts is not None and await self._restore_targets(key, row.position, bracket, facts, now)
         return await self._manage_stops(key, plan, now) or has_target
 
     def _held(self, key: str) -> tuple[PositionRecord | None, BracketRecord | None]:
@@ -104,13 +109,12 @@ class Manager:
 
     # Targets
 
-    async def _restore_targets(self, key: str, position: Position, bracket: BracketRecord, now: datetime) -> bool:
+    async def _restore_targets(
+        self, key: str, position: Position, bracket: BracketRecord, facts: ExitFacts, now: datetime
+    ) -> bool:
         """Put targets back whose place a limit close took that has expired."""
         state = self._store.view()
         if not self._attempts.may(f"target {key}", now):
-            return False
-        facts = exit_facts(state, key)
-        if is_same_fact(self._complete.get(key), facts):
             return False
         targets = missing_targets(position, bracket, facts.orders)
         if not targets:

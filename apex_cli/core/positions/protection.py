@@ -344,6 +344,8 @@ def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]
     """
     records = list(orders)
     exited = [r.order for r in records if r.filled_quantity and r.order.role in {OrderRole.STOP, OrderRole.TARGET}]
+    if not exited:
+        return ()
     stopped = {order.bracket_id for order in exited if order.role is OrderRole.STOP}
     reached = {(order.bracket_id, order.tranche) for order in exited}
     parents = {order.parent_id for order in exited}

@@ -368,9 +368,11 @@ class MatchingEngine:
         Fills at an open happen at its ``bar.start``, the others one second before ``bar.end``, while its session
         still runs; with *at* everything happens then.
         """
-        met = sorted((step for step in steps if self._concerns(step, at)), key=_start_of)
+        met = [step for step in steps if self._concerns(step, at)]
         if not met:
             return NOTHING
+        if len(met) > 1:
+            met.sort(key=_start_of)
         self._begin(at or met[0].bar.start)
         reached = [self._meet_open(step, at or step.bar.start) for step in met]
         for step, is_reached in zip(met, reached, strict=True):
@@ -403,7 +405,8 @@ class MatchingEngine:
         """Meet the open; return whether the bar reaches any order."""
         key, bar = step.key, step.bar
         self._advance(at)
-        self._limit_volume(bar)
+        if self._max_participation is not None:
+            self._limit_volume(bar, self._max_participation)
         if Phase.OPENING in step.auctions:
             self._meet_auction(Phase.OPENING, key, bar.open, at)
         resting = self._desk.working.get(key, [])
@@ -416,7 +419,8 @@ class MatchingEngine:
         """Meet what comes after the open."""
         key, bar = step.key, step.bar
         self._advance(at)
-        self._limit_volume(bar)
+        if self._max_participation is not None:
+            self._limit_volume(bar, self._max_participation)
         resting = self._desk.working.get(key, [])
         if is_reached:
             self._matcher.meet_path(resting, bar)
@@ -424,10 +428,9 @@ class MatchingEngine:
         if Phase.CLOSING in step.auctions:
             self._meet_auction(Phase.CLOSING, key, bar.close, at)
 
-    def _limit_volume(self, bar: Bar) -> None:
-        """Let the volume of *bar* bound what each order may fill in it."""
-        if self._max_participation is not None:
-            self._desk.cap, self._desk.cap_is_shared = bar.volume * self._max_participation, False
+    def _limit_volume(self, bar: Bar, part: Decimal) -> None:
+        """Let *part* of the volume of *bar* bound what each order may fill in it."""
+        self._desk.cap, self._desk.cap_is_shared = bar.volume * part, False
 
     def execute(self, client_order_id: str, price: Price, quantity: Quantity, at: datetime) -> Sequence[BrokerEvent]:
         """Fill at most *quantity* of a working order at *price*, wherever the market is: for a venue driven by hand."""

@@ -77,10 +77,11 @@ class Ledger:
         order.filled += quantity
         order.value += value
         rate = self._rate_at(instrument, price, at)
-        commission = self._commission(order, instrument, rate) if self._plan else ZERO
-        charged_in = self.charges_in(instrument)
         self._pay(value if order.is_buy else -value, instrument.currency)
-        self._pay(commission, charged_in)
+        commission, charged_in = ZERO, self.base
+        if self._plan:
+            commission, charged_in = self._commission(order, instrument, rate), self.charges_in(instrument)
+            self._pay(commission, charged_in)
         self._hold(order.key, instrument, quantity if order.is_buy else -quantity)
         self.last_execution += 1
         fill = Fill(

@@ -199,6 +199,41 @@ def test_day_orders_end_overnight_without_bars(tmp_path: Path) -> None:
     assert asyncio.run(later.account()).prior_close_equity == 3000
 
 
+def test_a_time_that_ends_an_order_is_noticed_after_looks_that_found_nothing() -> None:
+    clock = BarClock(OPEN)
+    broker = SimulatedBroker(clock=clock)
+    asyncio.run(broker.account())
+    until = OPEN + 2 * MINUTE
+    submit(broker, order("E", kind="LIMIT", limit_price="90", time_in_force=TimeInForce.GTD, good_till=until))
+    for minute in (1, 3, 3):
+        clock.advance(OPEN + minute * MINUTE)
+        asyncio.run(broker.account())
+        asyncio.run(broker.account())
+    assert reported(broker) == ["E WORKING", "E EXPIRED"]
+
+
+def test_the_bars_that_are_followed_change_with_orders_and_holdings() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("100 101 99 100", 1))
+    assert broker.followed == frozenset()
+    submit(broker, order("E"), order("X", symbol="MSFT"))
+    assert broker.followed == {"AAPL", "MSFT"}
+    broker.step(OPEN + MINUTE)
+    asyncio.run(broker.cancel("X"))
+    assert broker.followed == {"AAPL"}
+    submit(broker, order("S", side="SELL"))
+    assert broker.followed == frozenset()
+
+
+def test_the_account_is_worth_what_the_newest_bar_says() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("100 105 99 104", 1))
+    submit(broker, order("E"))
+    values = []
+    for end in (OPEN + MINUTE, OPEN + 2 * MINUTE):
+        broker.step(end)
+        values += [asyncio.run(broker.account()).equity for _ in range(2)]
+    assert values == [3000, 3000, 3040, 3040]
+
+
 def test_only_the_last_sessions_are_reported_again(tmp_path: Path) -> None:
     path = tmp_path / "simulated_broker.json"
     bars = [bar("100 101 99 100", start=OPEN + day * DAY) for day in range(8)]
