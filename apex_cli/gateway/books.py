@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -18,20 +17,12 @@ from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.quotes import Quoted
 from apex_cli.gateway.rows import ExecutionRow, OrderRow, PositionRow
 
 VERSION = 1
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-class Quoted(Value, frozen=True, kw_only=True):
-    """The market of one security."""
-
-    bid: Decimal
-    ask: Decimal
-    last: Decimal
-    close: Decimal
 
 
 class GatewayBook(Value, frozen=True, kw_only=True):

@@ -13,13 +13,13 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import AccountValue, account_values
-from apex_cli.gateway.books import Books, Quoted
+from apex_cli.gateway.books import Books
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
 from apex_cli.gateway.messages import Fields
 from apex_cli.gateway.option_desk import end_contracts, option_bars, option_price
-from apex_cli.gateway.quotes import Standing
+from apex_cli.gateway.quotes import Quoted, Standing
 from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
 
 NO_ID = -1

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
-from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import read_contract
@@ -51,24 +49,6 @@ def parse_bar_size(text: str) -> timedelta | None:
     count, _, unit = text.partition(" ")
     size = SIZES.get(unit.removesuffix("s"))
     return int(count) * size if count.isdigit() and size is not None else None
-
-
-def parse_end(text: str, now: datetime) -> datetime | None:
-    """Return the end of a request, *now* when empty; None when it cannot be read.
-
-    >>> parse_end("20260302 16:00:00 US/Eastern", datetime(2027, 1, 1, tzinfo=UTC)).isoformat()
-    '2026-03-02T21:00:00+00:00'
-    """
-    if not text:
-        return now
-    words = text.replace("-", " ").split()
-    try:
-        at = datetime.strptime(" ".join(words[:2]), "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - its zone follows
-        is_utc = "-" in text and len(words) < 3
-        zone_info = UTC if is_utc else ZoneInfo(words[2]) if words[2:] else NEW_YORK
-    except (ValueError, KeyError):
-        return None
-    return at.replace(tzinfo=zone_info).astimezone(UTC)
 
 
 def is_daily(bar: Bar) -> bool:
@@ -156,7 +136,8 @@ def historical_data(session: Session, number: int, fields: Reader) -> None:
     gateway = session.gateway
     listing = gateway.desk.listings.find(contract)
     known = gateway.history(listing) if listing else ()
-    end = parse_end(end_text, known[-1].end if known else gateway.now())
+    newest = known[-1].end if known else gateway.now()
+    end = messages.read_wire_time(end_text) if end_text else newest
     size, span = parse_bar_size(size_text), parse_duration(span_text)
     if listing is None:
         session.send(messages.error(number, 200, NO_DEFINITION))

@@ -5,16 +5,19 @@ Field order as read by the BSD-licensed clients ib_insync 0.9.86 and ib_async 2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
 from zoneinfo import ZoneInfo
 
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import OrderType
+from apex_cli.core.text.cells import read_zone
 from apex_cli.gateway.accounts import AccountValue
 from apex_cli.gateway.contracts import MARKET_RULES, Listing, contract_fields
 from apex_cli.gateway.framing import UNSET_DOUBLE, UNSET_INTEGER, Field
@@ -27,6 +30,7 @@ COIN_TYPES = "LMT,MKT"
 """What Interactive Brokers lists for coins."""
 
 ORDER_TYPES = ",".join(sorted({kind.row.wire.word.replace(" ", "") for kind in OrderType}))
+_WIRE_TIME = re.compile(r"(\d{8})(-| +)(\d{1,2}:\d{1,2}:\d{1,2})(?: +(\S+))?", re.ASCII)
 INVALID = "Error validating request.-'bX' : cause - "
 NO_DEFINITION = "No security definition has been found for the request"
 
@@ -296,6 +300,26 @@ def wire_time(at: datetime, zone: str) -> str:
         return f"{at.astimezone(UTC):%Y%m%d-%H:%M:%S}"
     name, _, written = zone.partition("=")
     return f"{at.astimezone(ZoneInfo(name)):%Y%m%d %H:%M:%S} {written or name}"
+
+
+def read_wire_time(text: str) -> datetime | None:
+    """Return the moment that a client writes: UTC with a dash, else in the zone behind it, New York's without one.
+
+    >>> [read_wire_time(text).isoformat() for text in ("20260302-21:00:00", "20260302 16:00:00 US/Eastern")]
+    ['2026-03-02T21:00:00+00:00', '2026-03-02T21:00:00+00:00']
+    >>> read_wire_time("tomorrow") is None
+    True
+    """
+    found = _WIRE_TIME.fullmatch(text)
+    if found is None:
+        return None
+    day, mark, clock, name = found.groups()
+    zone = read_zone(name) if name else UTC if mark == "-" else NEW_YORK
+    try:
+        at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - its zone follows
+        return None if zone is None else at.replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def position(row: PositionRow, account: str) -> Fields:

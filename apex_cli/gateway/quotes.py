@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
-from typing import Protocol
 
 from apex_cli.core.model.base import Value
 from apex_cli.gateway.messages import Fields, tick_generic, tick_price, tick_size
@@ -27,24 +26,13 @@ DELAYED_TICKS = (66, 67, 68, 75)
 """Bid, ask, last, close."""
 
 
-class Market(Protocol):
-    """Prices of one security."""
+class Quoted(Value, frozen=True, kw_only=True):
+    """The market of one security."""
 
-    @property
-    def bid(self) -> Decimal:
-        """Best bid."""
-
-    @property
-    def ask(self) -> Decimal:
-        """Best ask."""
-
-    @property
-    def last(self) -> Decimal:
-        """Last trade."""
-
-    @property
-    def close(self) -> Decimal:
-        """Close of the session before."""
+    bid: Decimal
+    ask: Decimal
+    last: Decimal
+    close: Decimal
 
 
 class TickRequest(Value, frozen=True, kw_only=True):
@@ -81,7 +69,7 @@ def standing_messages(request: TickRequest, standing: Standing) -> list[Fields]:
     return found
 
 
-def tick_messages(request: TickRequest, market: Market) -> list[Fields]:
+def tick_messages(request: TickRequest, market: Quoted) -> list[Fields]:
     """Return the market as ticks."""
     kinds = LIVE_TICKS if request.data_type in {DataType.LIVE, DataType.FROZEN} else DELAYED_TICKS
     prices = (market.bid, market.ask, market.last, market.close)

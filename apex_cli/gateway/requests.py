@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import NamedTuple
 
 from apex_cli.core.market.calendar import NEW_YORK
@@ -17,28 +16,14 @@ from apex_cli.gateway.market_data import (
     cancel_market_data,
     historical_data,
     market_data,
-    parse_end,
     set_market_data_type,
 )
 from apex_cli.gateway.messages import INVALID, NO_DEFINITION, Message, ends
 from apex_cli.gateway.rows import ExecutionRow, OrderRow
-from apex_cli.gateway.session import NOT_STARTED, Session
+from apex_cli.gateway.session import NOT_STARTED, Request, Session
 from apex_cli.gateway.terms import read_placement
 
 NO_ID = -1
-
-
-class Request(NamedTuple):
-    """One request, ready to run."""
-
-    name: str
-    request_id: int
-    order_ref: str
-    action: Callable[[Session], None]
-
-    def run(self, session: Session) -> None:
-        """Handle the request on *session*."""
-        self.action(session)
 
 
 def request_of(session: Session, fields: list[str]) -> Request | None:
@@ -213,7 +198,7 @@ def _execution_filter(session: Session, fields: Reader) -> Callable[[ExecutionRo
     client_id, account, since = fields.integer(), fields.text(), fields.text()
     symbol, sec_type, _, side = fields.text(), fields.text(), fields.text(), fields.text()
     gateway = session.gateway
-    start = parse_end(since, gateway.now() - timedelta(days=1)) if since else None
+    start = messages.read_wire_time(since)
     takes_all = client_id == 0 and gateway.desk.policy.executions_of_zero_is_all
 
     def wanted(execution: ExecutionRow) -> bool:

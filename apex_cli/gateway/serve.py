@@ -27,14 +27,44 @@ from apex_cli.core.model.market import Bar
 from apex_cli.gateway import control
 from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.desk import Desk
+from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.server import Gateway
+from apex_cli.gateway.requests import request_of
+from apex_cli.gateway.session import Session
 from apex_cli.gateway.tape import Tape
 
 SYMBOLS = ("AAPL", "AMD", "AMZN", "F", "GOOGL", "IBM", "INTC", "META", "MSFT", "NVDA", "QQQ", "SPY", "TSLA")
 """What is listed without bars; a symbol with bars, or with a price by command, is listed too."""
 
+LOOPBACK = "127.0.0.1"
 PORT_HINT = "choose another --port, or 0 for any free one"
+
+
+class Gateway(Hub):
+    """Accepts clients and gives each a session."""
+
+    _server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Session(self, request_of), host, port, reuse_address=True)
+        self.commit()
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._server is not None:
+            self._server.close()
+            self.cut_all()
+            await self._server.wait_closed()
+            await asyncio.sleep(0)  # transports close one turn later
+            self._server = None
 
 
 class ServeOptions(Value, frozen=True, kw_only=True):
@@ -241,6 +271,6 @@ def _read_lines(descriptor: int, put: Callable[[bytes], object]) -> None:
 def answer_line(gateway: Gateway, line: bytes) -> Answer:
     """Execute one command and return its outcome as a line of JSON."""
     try:
-        return Answer(ok=True, books=control.execute(gateway, control.decode(line)))
+        return Answer(ok=True, books=control.decode(line).act(gateway))
     except (KeyError, ValueError) as error:  # msgspec's errors are ValueErrors
         return Answer(ok=False, error=f"{type(error).__name__}: {error}")

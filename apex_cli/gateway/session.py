@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple
 
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import value_of
@@ -29,7 +29,24 @@ NOT_STARTED = -1
 LIVE = -1
 """Request id of executions nobody asked for."""
 
-RequestReader = Callable[["Session", list[str]], "RequestLike | None"]
+
+class Request(NamedTuple):
+    """One request, ready to run."""
+
+    name: str
+    """The name that faults know it by."""
+
+    request_id: int
+    """The id that errors go to; -1 without."""
+
+    order_ref: str
+    """orderRef of the order it speaks of."""
+
+    run: Callable[[Session], None]
+    """Handles it on a session."""
+
+
+RequestReader = Callable[["Session", list[str]], Request | None]
 
 
 class Session(asyncio.Protocol):
@@ -130,7 +147,7 @@ class Session(asyncio.Protocol):
         else:
             self._faulty(request, fault)
 
-    def _faulty(self, request: RequestLike, fault: Fault) -> None:
+    def _faulty(self, request: Request, fault: Fault) -> None:
         """Do to a request what *fault* says."""
         if fault.action is Action.SWALLOW:
             return
@@ -157,7 +174,7 @@ class Session(asyncio.Protocol):
             if fault.action is Action.WARN:
                 self.send(messages.error(request.request_id, fault.code, fault.text))
 
-    def _run_later(self, request: RequestLike) -> None:
+    def _run_later(self, request: Request) -> None:
         if self.is_connected:
             request.run(self)
 
@@ -277,22 +294,3 @@ class Session(asyncio.Protocol):
             for value in values:
                 if value.tag in tags:
                     self.send(messages.account_summary(value, request_id, gateway.account))
-
-
-class RequestLike(Protocol):
-    """What a session does with a request."""
-
-    @property
-    def name(self) -> str:
-        """Return the name that faults know it by."""
-
-    @property
-    def request_id(self) -> int:
-        """Return the id that errors go to; -1 without."""
-
-    @property
-    def order_ref(self) -> str:
-        """Return the orderRef of the order it speaks of."""
-
-    def run(self, session: Session) -> None:
-        """Handle the request on *session*."""

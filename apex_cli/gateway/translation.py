@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.structs import replace
@@ -24,7 +22,7 @@ from apex_cli.core.model.order import (
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenueOrder
 from apex_cli.gateway.contracts import Listing
-from apex_cli.gateway.messages import INVALID
+from apex_cli.gateway.messages import INVALID, read_wire_time
 from apex_cli.gateway.rows import CANCELLED, FILLED, PRE_SUBMITTED, SUBMITTED, OrderRow
 from apex_cli.gateway.terms import Terms
 
@@ -35,8 +33,6 @@ TIFS = {
     "GTD": TimeInForce.GTD,
     "OPG": TimeInForce.DAY,
 }
-GOOD_TILL = re.compile(r"(\d{8})(-|  ?)(\d\d:\d\d:\d\d)(?: ([A-Za-z_/]+))?")
-"""20261128-20:30:00 is UTC; with a blank it is the time of the zone behind it, by default New York's."""
 HUNDRED = Decimal(100)
 
 
@@ -47,15 +43,7 @@ def kind_of(terms: Terms) -> OrderType | None:
 
 def good_till(terms: Terms) -> datetime | None:
     """Return the end of a GTD order as UTC; None where it is missing or not a time."""
-    found = GOOD_TILL.fullmatch(terms.good_till_date)
-    if found is None or terms.tif != "GTD":
-        return None
-    day, mark, clock, zone = found.groups()
-    try:
-        at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=UTC)
-        return at if mark == "-" else at.replace(tzinfo=ZoneInfo(zone or "America/New_York")).astimezone(UTC)
-    except (ValueError, KeyError, OSError):
-        return None
+    return read_wire_time(terms.good_till_date) if terms.tif == "GTD" else None
 
 
 def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:

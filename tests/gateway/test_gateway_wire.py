@@ -15,7 +15,8 @@ from apex_cli.gateway.accounts import balance_of, take_execution
 from apex_cli.gateway.contracts import Contract, Listings
 from apex_cli.gateway.faults import Action, Fault, Faults
 from apex_cli.gateway.framing import GREETING, MAX_FRAME, ProtocolError, Reader, Splitter, frame, text_of
-from apex_cli.gateway.market_data import parse_bar_size, parse_duration, parse_end
+from apex_cli.gateway.market_data import parse_bar_size, parse_duration
+from apex_cli.gateway.messages import read_wire_time
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.rows import ExecutionRow, PositionRow
 from apex_cli.gateway.serve import answer_line, require_loopback
@@ -152,10 +153,12 @@ def test_questions_about_history_are_read() -> None:
     assert parse_duration("two weeks") is None
     assert parse_bar_size("5 mins") == timedelta(minutes=5)
     assert parse_bar_size("1 fortnight") is None
-    assert parse_end("", NOW) == NOW
-    assert parse_end("20260302-21:00:00", NOW) == datetime(2026, 3, 2, 21, tzinfo=UTC)
-    assert parse_end("20260302 16:00:00", NOW) == datetime(2026, 3, 2, 21, tzinfo=UTC)
-    assert parse_end("yesterday", NOW) is None
+    assert read_wire_time("20260302-21:00:00") == datetime(2026, 3, 2, 21, tzinfo=UTC)
+    assert read_wire_time("20260302 16:00:00") == datetime(2026, 3, 2, 21, tzinfo=UTC)
+    assert read_wire_time("20260302 16:00:00 America/Chicago") == datetime(2026, 3, 2, 22, tzinfo=UTC)
+    assert read_wire_time("20260302 16:00:00 Etc/GMT+5") == datetime(2026, 3, 2, 21, tzinfo=UTC)
+    for text in ("", "yesterday", "20260302", "20260302 25:00:00", "20260230 16:00:00", "20260302 16:00:00 Moon/Base"):
+        assert read_wire_time(text) is None
 
 
 def test_every_price_band_has_its_step() -> None:
@@ -183,7 +186,7 @@ def test_only_this_machine_may_connect(host: str) -> None:
 def test_a_command_that_makes_no_sense_is_answered_with_why(line: bytes) -> None:
     from apex_cli.gateway.books import Books
     from apex_cli.gateway.desk import Desk
-    from apex_cli.gateway.server import Gateway
+    from apex_cli.gateway.serve import Gateway
 
     gateway = Gateway(Desk(cash=Decimal(1)), account="DU1", now=lambda: NOW, books=Books())
     answer = answer_line(gateway, line)

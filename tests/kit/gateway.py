@@ -26,13 +26,12 @@ from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway import control
 from apex_cli.gateway.books import Books, desk_of
-from apex_cli.gateway.control import AnyCommand, BooksView
+from apex_cli.gateway.control import BooksView, Command
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.hub import BarsOf
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.serve import Answer
-from apex_cli.gateway.server import LOOPBACK, Gateway
+from apex_cli.gateway.serve import LOOPBACK, Answer, Gateway
 
 PAPER_ACCOUNT = "DU1234567"
 GENEROUS = 30.0
@@ -47,7 +46,7 @@ class Driver:
 
     port: int
 
-    def do(self, command: AnyCommand) -> BooksView | None:
+    def do(self, command: Command) -> BooksView | None:
         """Execute *command* on the gateway and wait until it is done."""
         raise NotImplementedError
 
@@ -255,14 +254,14 @@ class GatewayThread(Driver):
 
     # ---------------------------------------------------------------- commands
 
-    def do(self, command: AnyCommand) -> BooksView | None:
+    def do(self, command: Command) -> BooksView | None:
         """Execute *command* on the gateway's loop."""
         gateway = self._gateway
         if gateway is None:
             raise RuntimeError("the gateway is not running")
 
         async def done() -> BooksView | None:
-            return control.execute(gateway, command)
+            return command.act(gateway)
 
         return self._await(done())
 
@@ -327,7 +326,7 @@ class GatewayProcess(Driver):
         self.kill()
         self.start()
 
-    def do(self, command: AnyCommand) -> BooksView | None:
+    def do(self, command: Command) -> BooksView | None:
         """Send *command* and wait for its answer."""
         process = self._running()
         if process.stdin is None:
