@@ -40,6 +40,11 @@ class Disk:
         self._open: dict[int, int] = {}
         """A descriptor of ours by inode, so that nothing is gone before the power is."""
 
+    def before_reserving(self, descriptor: int) -> None:
+        """Take the room as safe or not: a power loss leaves zeros there, or not even those."""
+        if self._random.random() < 0.5:
+            self.before_write(descriptor)
+
     def before_write(self, descriptor: int) -> None:
         """Remember the safe content of a file that is about to change."""
         inode = os.fstat(descriptor).st_ino
@@ -149,6 +154,11 @@ class WatchedOs:
             self._disk.before_write(descriptor)
         self._before(descriptor, b"".join(parts))
         return os.writev(descriptor, parts)
+
+    def posix_fallocate(self, descriptor: int, offset: int, size: int) -> None:
+        if self._disk:
+            self._disk.before_reserving(descriptor)
+        os.posix_fallocate(descriptor, offset, size)
 
     def ftruncate(self, descriptor: int, size: int) -> None:
         if self._disk:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -52,13 +52,22 @@ def _fault(point: str, path: Path) -> None:
     """
 
 
-@contextmanager
-def state_errors(path: Path) -> Iterator[None]:
+class state_errors:  # noqa: N801 - it is read like ``contextlib.suppress``, and stands where each commit passes
     """Turn an OSError of the block into a StateError that names *path* and the next step."""
-    try:
-        yield
-    except OSError as error:
-        raise as_state_error(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        """Begin nothing."""
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Turn *error*, if it is one of the system."""
+        if isinstance(error, OSError):
+            raise as_state_error(error, self._path) from error
 
 
 _MOVE_AWAY = "move it away, then run: apex state restore"
@@ -151,6 +160,19 @@ def write_all(descriptor: int, data: bytes | bytearray, path: Path) -> None:
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])
+
+
+def write_together(descriptor: int, parts: Sequence[bytes], path: Path) -> None:
+    """Write all *parts*, in one call of the system where that is possible."""
+    if not hasattr(os, "writev"):
+        write_all(descriptor, b"".join(parts), path)
+        return
+    _fault("write", path)
+    written = os.writev(descriptor, parts)
+    if written < sum(map(len, parts)):
+        rest = memoryview(b"".join(parts))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def sync(descriptor: int, path: Path) -> None:
@@ -259,36 +281,61 @@ def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
     write_parts(path, (b"".join(parts),))
 
 
-def write_parts(path: Path, parts: Iterable[bytes], make_safe: Callable[[], None] | None = None) -> None:
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
     """Replace *path* like ``write_atomically``, by parts that need not be in memory together.
 
-    Temporary file in the same folder, write, sync, rename, sync of the folder. *make_safe* takes the place of both
-    syncs, before the rename, where something else keeps the change through a power loss.
+    Temporary file in the same folder, write, sync, rename, sync of the folder.
 
     Raises:
         StateError: it could not be written. The old version stands, unless the very last step
             failed: then the new one is in place, but perhaps not for a power loss.
     """
-    temporary = _temporary(path)
     with state_errors(path):
+        with _successor(path) as descriptor:
+            for part in parts:
+                write_all(descriptor, part, path)
+            sync(descriptor, path)
+        sync_folder(path.parent)
+
+
+def write_unsynced(path: Path, parts: Sequence[bytes], make_safe: Callable[[], None]) -> None:
+    """Replace *path* by a file that a power loss may take; before the rename *make_safe* keeps the change elsewhere.
+
+    Raises:
+        StateError: it could not be written, and the old version stands.
+    """
+    with state_errors(path), _successor(path) as descriptor:
+        _reserve(descriptor, sum(map(len, parts)))
+        write_together(descriptor, parts, path)
+        make_safe()
+
+
+@contextmanager
+def _successor(path: Path) -> Iterator[int]:
+    """Lend a new file that takes the place of *path*, unless the block raises."""
+    temporary = _temporary(path)
+    try:
+        descriptor = open_for_writing(temporary, os.O_EXCL)
         try:
-            descriptor = open_for_writing(temporary, os.O_EXCL)
-            try:
-                for part in parts:
-                    write_all(descriptor, part, path)
-                if make_safe is None:
-                    sync(descriptor, path)
-            finally:
-                os.close(descriptor)
-            if make_safe is not None:
-                make_safe()
-            replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        if make_safe is None:
-            sync_folder(path.parent)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Ask for the room on the disk before the bytes come, where the system can.
+
+    ext4 begins to write a file to the disk when it is renamed over another, unless it has its room already. Such a
+    write is worth nothing when the next version comes first, and the next sync would wait for it.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with suppress(OSError):  # a full disk refuses the bytes, too
+            os.posix_fallocate(descriptor, 0, size)
 
 
 def _temporary(path: Path) -> Path:

@@ -73,6 +73,51 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "a.json").read_bytes() == b"x" * 100
 
 
+def write_unsynced(path: Path, *parts: bytes, kept: list[bytes] | None = None) -> None:
+    """Write *parts*; *kept* is where their keeper leaves what the file was by then."""
+    atomic_file.write_unsynced(path, parts, lambda: None if kept is None else kept.append(path.read_bytes()))
+
+
+def test_a_file_that_another_keeps_is_not_waited_for_and_appears_once_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    atomic_file.write_atomically(path, b"old and longer than the new content")
+    fail_at(monkeypatch, "sync", errno.EIO)
+    with pytest.raises(StateError):
+        atomic_file.write_atomically(path, b"this one is waited for")
+    kept: list[bytes] = []
+    write_unsynced(path, b"n", b"", b"ew", kept=kept)
+    assert (kept, path.read_bytes()) == ([b"old and longer than the new content"], b"new")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("taken", [1, 4, 5, 9])
+def test_parts_of_which_the_system_takes_a_piece_at_a_time_come_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    write, writev = os.write, os.writev
+    monkeypatch.setattr(os, "writev", lambda fd, parts: write(fd, b"".join(parts)[:taken]))
+    monkeypatch.setattr(os, "write", lambda fd, data: writev(fd, [bytes(data)[:taken]]))
+    write_unsynced(tmp_path / "a.json", b"0123", b"4", b"5678")
+    assert (tmp_path / "a.json").read_bytes() == b"012345678"
+
+
+def test_where_room_cannot_be_reserved_and_parts_not_be_gathered_they_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.delattr(os, "writev")
+    write_unsynced(tmp_path / "a.json", b"new", b"er")
+    monkeypatch.delattr(os, "posix_fallocate")
+    write_unsynced(tmp_path / "b.json", b"new", b"er")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes() == b"newer"
+
+
 def test_leftovers_of_this_file_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     (tmp_path / ".a.json.99-1.tmp").write_bytes(b"half")
     (tmp_path / ".b.json.99-1.tmp").write_bytes(b"half")

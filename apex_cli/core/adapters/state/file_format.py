@@ -10,7 +10,7 @@ it is no seal against people, who may write the file anyway.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -68,9 +68,13 @@ class Meta(Value, frozen=True, kw_only=True):
 class Part(NamedTuple):
     """One table as it stands in the file."""
 
-    name: str
-    rows: bytes
-    crc: int
+    sums: tuple[str, int, int]
+    """As in ``Meta.parts``."""
+
+    label: bytes
+    """What stands before its rows."""
+
+    rows: bytes | msgspec.Raw
 
 
 class Loaded(NamedTuple):
@@ -79,6 +83,10 @@ class Loaded(NamedTuple):
     header: bytes
     meta: Meta
     tables: dict[str, msgspec.Raw]
+
+    def parts(self) -> dict[str, Part]:
+        """Return the tables as they stand in the file."""
+        return {sums[0]: Part(sums, _label(sums[0]), self.tables[sums[0]]) for sums in self.meta.parts}
 
 
 _decode_meta = msgspec.json.Decoder(Meta).decode
@@ -92,16 +100,15 @@ def _label(name: str) -> bytes:
 
 def encode_part(name: str, rows: object) -> Part:
     """Return a table's rows, plain or ``msgspec.Raw``, as they stand in the file."""
-    encoded = _encode(rows)
-    return Part(name, encoded, crc32(encoded, crc32(_label(name))))
+    label, encoded = _label(name), _encode(rows)
+    return Part((name, len(encoded), crc32(encoded, crc32(label))), label, encoded)
 
 
-def encode_state(meta: Meta, parts: Iterable[Part]) -> tuple[bytes, list[bytes]]:
+def encode_state(meta: Meta, parts: Sequence[Part]) -> tuple[bytes, list[bytes | msgspec.Raw]]:
     """Return the first line of a state file, its header, and the pieces of the second."""
-    parts = tuple(parts)
-    sums = tuple((part.name, len(part.rows), part.crc) for part in parts)
+    sums = tuple([part.sums for part in parts])
     prefix = _HEAD + _encode(msgspec.structs.replace(meta, parts=sums, checksum=""))[:-1] + b',"checksum":"'
-    pieces = [piece for part in parts for piece in (_label(part.name), part.rows)]
+    pieces: list[bytes | msgspec.Raw] = [piece for part in parts for piece in (part.label, part.rows)]
     return prefix + _digits(prefix) + _TAIL, [*pieces, _END]
 
 

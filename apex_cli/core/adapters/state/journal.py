@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,18 +107,25 @@ class Journal:
         """
         self.folder = folder
         self._redact = redact
-        self._newest: str = ""
+        self._newest = folder
+        """The file with the newest event, when it was looked at last."""
+
         self._size = -1
+        """How long it was; -1 when there is more behind that event, there or in a later file."""
+
         self._last_seq = 0
 
     def files(self) -> list[Path]:
         """Return the monthly files, oldest first."""
+        return [self.folder / name for name in self._names()]
+
+    def _names(self) -> list[str]:
         with atomic_file.state_errors(self.folder):
             try:
                 names = os.listdir(self.folder)  # noqa: PTH208 - names only, no stat
             except FileNotFoundError:
                 return []
-        return [self.folder / name for name in sorted(names) if name.endswith(".jsonl")]
+        return sorted([name for name in names if name.endswith(".jsonl")])
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest whole event; 0 when there is none.
@@ -126,46 +133,64 @@ class Journal:
         Raises:
             StateError: the last line is no event (``journal_damaged``).
         """
-        return self._last_seq_in(self.files())
+        return self._last_seq_in(self._names())
 
-    def _last_seq_in(self, files: list[Path]) -> int:
-        for path in reversed(files):
+    def _last_seq_in(self, names: Sequence[str]) -> int:
+        if names and names[-1] == self._newest.name and self._is_unchanged():
+            return self._last_seq
+        for name in reversed(names):
+            path = self.folder / name
             with atomic_file.state_errors(path):
                 size = _size_of(path)
-                if (path.name, size) == (self._newest, self._size):
-                    return self._last_seq
                 end, line = _last_whole_line(path)
             if line:
-                self._remember(path, size if end == size else -1, _seq_of(line, path))
+                is_end = end == size and name == names[-1]
+                self._remember(path, size if is_end else -1, _seq_of(line, path))
                 return self._last_seq
         return 0
 
-    def append(self, rows: Iterable[OutboxRow], *, wait: bool = True) -> int:
+    def _is_unchanged(self) -> bool:
+        """Return whether the journal ends where it did when it was looked at, later files apart."""
+        if self._size < 0:
+            return False
+        with atomic_file.state_errors(self._newest):
+            return _size_of(self._newest) == self._size
+
+    def append(self, rows: Iterable[OutboxRow], *, wait: bool = True, has_looked: bool = False) -> int:
         """Write the *rows* that are not there yet, wait until they are on the disk, return how many.
 
         Only for the holder of the state's lock. A torn last line is cut off first. After a
-        failure the file is as it was, or ends in a torn line. Without *wait* only a file that is begun or left
-        behind is waited for: the rows must be kept elsewhere until ``sync``.
+        failure the file is as it was, or ends in a torn line.
+
+        Args:
+            rows: Events in any order.
+            wait: Without it only a file that is begun or left behind is waited for: the rows must be kept elsewhere
+                until ``sync``.
+            has_looked: Whether the caller asked for ``last_seq`` since it took the lock: then no file is new.
 
         Raises:
             StateError: they could not be written.
         """
-        files = self.files()
-        last_seq, rows = self._last_seq_in(files), list(rows)
-        pending = sorted((row for row in rows if row.seq > last_seq), key=lambda row: row.seq)
-        if len(pending) < len(rows):
-            self._sync(files[-1])
+        newest: Path | None = self._newest
+        if not has_looked or not self._is_unchanged():
+            names = self._names()
+            newest = self.folder / names[-1] if names else None
+            self._last_seq = self._last_seq_in(names)
+        rows = list(rows)
+        pending = sorted((row for row in rows if row.seq > self._last_seq), key=lambda row: row.seq)
+        if newest is not None and len(pending) < len(rows):
+            self._sync(newest)
         if not pending:
             return 0
-        if not files:
+        if newest is None:
             atomic_file.ensure_private_dir(self.folder)
-        elif self._newest != files[-1].name or self._size < 0:
-            self._cut_torn_line(files[-1])
-        newest = files[-1].name if files else ""
-        for name, run in _by_file(pending, newest):
-            if name != newest and not wait:
+        elif self._newest != newest or self._size < 0:
+            self._cut_torn_line(newest)
+        known = newest.name if newest else ""
+        for name, run in _by_file(pending, known):
+            if name != known and not wait:
                 self.sync()
-            self._append_to(self.folder / name, run, wait=wait or name != newest)
+            self._append_to(self.folder / name, run, wait=wait or name != known)
         return len(pending)
 
     def sync(self) -> None:
@@ -257,7 +282,7 @@ class Journal:
             StateError: it could not be written; the old one stands.
         """
         atomic_file.write_parts(path, lines)
-        self._newest, self._size = "", -1
+        self._size = -1
 
     def _lines(self, since: str) -> Iterator[tuple[Path, int, bytes]]:
         """Yield file, number and bytes of each whole line, from the month *since* on."""
@@ -310,7 +335,7 @@ class Journal:
         """Cut off what a crash left of an append; its rows still wait in the outbox."""
         with atomic_file.state_errors(path):
             size = _size_of(path)
-            if (path.name, size) == (self._newest, self._size):
+            if (path, size) == (self._newest, self._size):
                 return
             end, _ = _last_whole_line(path)
             if end != size:
@@ -323,7 +348,7 @@ class Journal:
 
     def _remember(self, path: Path, size: int, last_seq: int) -> None:
         """Keep what a look at the newest file reported; size -1 when it has a torn line."""
-        self._newest, self._size, self._last_seq = path.name, size, last_seq
+        self._newest, self._size, self._last_seq = path, size, last_seq
 
 
 def _default_redaction() -> Callable[[bytes], bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from apex_cli.core.adapters.atomic_file import (
     sync_file,
     sync_folder,
     write_parts,
+    write_unsynced,
 )
 from apex_cli.core.adapters.state import file_format
-from apex_cli.core.adapters.state.file_format import Loaded, Meta, Part
+from apex_cli.core.adapters.state.file_format import Loaded, Meta, Part, encode_part
 from apex_cli.core.adapters.state.write_ahead_log import Changes, WriteAheadLog, boot_id, encode_entry
 from apex_cli.core.errors import StateError
 from apex_cli.core.ports import Clock
@@ -47,9 +48,6 @@ class StateFile:
         self._whole = 0
         """Files in a row that were synced."""
 
-        self._parts: dict[str, tuple[object, Part]] = {}
-        """What was written last: a table that is the same object now need not be encoded and summed up again."""
-
     def load(self) -> Loaded | None:
         """Return the verified file, or None when there is none; StateError when it cannot be trusted."""
         return file_format.load(self.path)
@@ -57,14 +55,16 @@ class StateFile:
     def commit(self, meta: Meta, tables: Mapping[str, object], changes: Changes | None = None) -> bytes:
         """Replace the file and return its header line; StateError when it could not be written.
 
+        *tables* are plain rows, ``msgspec.Raw``, or a ``Part`` where nothing is to be encoded and summed up again.
         The time of saving never goes back: a clock that was set back cannot make it. *changes* since the last commit
         go to a log where that is cheaper than to wait for the file; see ``write_ahead_log``.
         """
         if self._clock is not None:
             now = self._clock.now()
             meta = msgspec.structs.replace(meta, saved_at=max(now, meta.saved_at or now))
-        header, pieces = file_format.encode_state(meta, [self._part(name, rows) for name, rows in tables.items()])
-        data = b"".join((header, *pieces))
+        parts = [rows if isinstance(rows, Part) else encode_part(name, rows) for name, rows in tables.items()]
+        header, pieces = file_format.encode_state(meta, parts)
+        data = [header, *pieces]
         log, self._log = self._log, None
         line = encode_entry(meta, header, changes) if log is not None and changes is not None else b""
         if log is not None and line and log.has_room(line):
@@ -103,9 +103,9 @@ class StateFile:
             remove(self.log_path)
             sync_folder(self.path.parent)
 
-    def _write_logged(self, log: WriteAheadLog, line: bytes, data: bytes) -> None:
+    def _write_logged(self, log: WriteAheadLog, line: bytes, data: Sequence[bytes]) -> None:
         try:
-            write_parts(self.path, (data,), lambda: log.write(line))
+            write_unsynced(self.path, data, lambda: log.write(line))
         except BaseException:
             with suppress(OSError):
                 log.take_back(line)
@@ -113,8 +113,9 @@ class StateFile:
         log.keep(line)
         self._log = log
 
-    def _write_whole(self, data: bytes, *, may_log: bool) -> None:
+    def _write_whole(self, pieces: Iterable[bytes], *, may_log: bool) -> None:
         """Write a version that no log knows: what only a log keeps must be on the disk before."""
+        data = b"".join(pieces)
         has_log = self.has_log()
         if has_log:
             self._sync_events()
@@ -126,16 +127,6 @@ class StateFile:
             self._whole = 0
             with suppress(StateError):
                 self._log = WriteAheadLog(self.log_path, data)
-
-    def _part(self, name: str, rows: object) -> Part:
-        """Return the encoded table; rows that may change in place are encoded every time."""
-        known = self._parts.get(name)
-        if known is not None and known[0] is rows:
-            return known[1]
-        part = file_format.encode_part(name, rows)
-        if isinstance(rows, msgspec.Raw):
-            self._parts[name] = (rows, part)
-        return part
 
     def is_at(self, header: bytes) -> bool:
         """Return whether the file still has this header line; an empty one means no file."""

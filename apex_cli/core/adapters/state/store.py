@@ -13,7 +13,7 @@ import msgspec
 from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder, write_atomically
 from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.state import file_format
-from apex_cli.core.adapters.state.file_format import Backup, Loaded, Meta
+from apex_cli.core.adapters.state.file_format import Backup, Loaded, Meta, Part, encode_part
 from apex_cli.core.adapters.state.journal import Journal
 from apex_cli.core.adapters.state.storage import NEW, StateFile
 from apex_cli.core.adapters.state.write_ahead_log import GONE, OUTBOX, Changes, Recovered, recover
@@ -23,6 +23,7 @@ from apex_cli.core.ports import Clock
 from apex_cli.core.state.tables import State, Table
 
 _EMPTY = msgspec.Raw(b"{}")
+_EMPTY_OUTBOX = encode_part(OUTBOX, {})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -96,9 +97,11 @@ class TinyDbStore:
         self._header: bytes | None = None
         self._meta = NEW
         self._state = State()
-        self._raw: dict[str, msgspec.Raw] = {}
+        self._parts: dict[str, Part] = {}
+        """Each table as it stands in the file."""
+
         self._rows: dict[str, dict[str, msgspec.Raw]] = {}
-        """Of tables that changed: what ``_raw`` holds, row by row."""
+        """Of tables that changed: what ``_parts`` holds, row by row."""
 
         self._dirty: dict[str, dict[str, None]] = {}
         """Keys of changed rows by table, in the order they were touched: the file keeps the order of the rows."""
@@ -150,9 +153,13 @@ class TinyDbStore:
             raise file_format.stale(self.path, loaded.meta.last_seq, journal_seq)
         tables = file_format.migrate(loaded, self.path)
         self._state = read_state(tables, self.path, State())
-        self._raw = {**tables}
         self._state.last_seq = self._settled_seq = loaded.meta.last_seq
         self._meta = loaded.meta
+        self._parts = (
+            {name: encode_part(name, rows) for name, rows in tables.items()}
+            if self._is_of_old_schema
+            else loaded.parts()
+        )
         self._header, self._was_there = loaded.header, True
 
     def _recover(self) -> None:
@@ -316,16 +323,16 @@ class TinyDbStore:
     def _finish(self, state: State) -> None:
         """Commit or settle; after any failure memory is forgotten, so that it never differs from the file."""
         try:
-            for table in state.tables():
-                if table.changed:
-                    changed = {key: None for key, old in table.changed.items() if table.get(key) != old}
-                    if changed:
-                        self._dirty.setdefault(table.name, {}).update(changed)
+            for table in state.touched():
+                changed = {key: None for key, old in table.changed.items() if table.get(key) != old}
+                if changed:
+                    self._dirty.setdefault(table.name, {}).update(changed)
             if self._dirty or self._is_of_old_schema:
                 self._uncommitted += 1
             if self._uncommitted >= self._commit_every or not self._is_in_transaction:
                 self._commit(state)
-            self._settle(state)
+            else:
+                self._settle(state)
         except BaseException:
             state.rollback()
             self._forget()
@@ -346,7 +353,7 @@ class TinyDbStore:
             last_seq=state.last_seq,
             saved_at=self._meta.saved_at,
         )
-        self._header = self.storage.commit(meta, self._raw, changes)
+        self._header = self.storage.commit(meta, self._parts, changes)
         self._meta, self._was_there, self._is_synced = self.storage.meta, True, True
         self._dirty.clear()
         self._uncommitted = 0
@@ -360,22 +367,23 @@ class TinyDbStore:
     def _encode_changes(self, state: State) -> Changes:
         """Encode the rows that changed and return them; all others stay the bytes they are."""
         changes: dict[str, dict[str, msgspec.Raw]] = {}
-        tables = {table.name: table for table in state.tables()}
-        for name in tables:
-            self._raw.setdefault(name, _EMPTY)
-        for name, keys in self._dirty.items():
-            rows = self._rows.get(name)
+        for table in state.tables():
+            if table.name not in self._parts:
+                self._parts[table.name] = encode_part(table.name, {})
+            if table.name not in self._dirty:
+                continue
+            rows = self._rows.get(table.name)
             if rows is None:
-                rows = self._rows[name] = file_format.decode_raw(self._raw[name])
-            changed = changes[name] = {}
-            for key in keys:
-                row = tables[name].get(key)
+                rows = self._rows[table.name] = file_format.decode_raw(self._parts[table.name].rows)
+            changed = changes[table.name] = {}
+            for key in self._dirty[table.name]:
+                row = table.get(key)
                 if row is None:
                     rows.pop(key, None)
                     changed[key] = GONE
                 else:
                     rows[key] = changed[key] = msgspec.Raw(_encode(row))
-            self._raw[name] = msgspec.Raw(_encode(rows))
+            self._parts[table.name] = encode_part(table.name, rows)
         changes[OUTBOX] = self._rows.get(OUTBOX, {})
         return changes
 
@@ -383,9 +391,9 @@ class TinyDbStore:
         """Move events to the journal; the next commit leaves them out of the file."""
         if state.outbox:
             events = list(state.outbox.values())
-            self.journal.append(events, wait=not self.storage.is_logged)
+            self.journal.append(events, wait=not self.storage.is_logged, has_looked=True)
             state.outbox.load({})
-            self._raw[OUTBOX] = _EMPTY
+            self._parts[OUTBOX] = _EMPTY_OUTBOX
             self._rows.pop(OUTBOX, None)
             if self.on_event is not None:
                 for event in events:

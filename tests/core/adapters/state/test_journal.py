@@ -122,6 +122,30 @@ def test_a_file_with_nothing_but_a_torn_line_counts_as_empty(tmp_path: Path) -> 
     assert seqs(journal) == [1, 2]
 
 
+def test_a_torn_line_in_a_later_month_is_cut_off_also_by_one_who_has_looked(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append([event(1)])
+    later = tmp_path / "journal" / "2026-04.jsonl"
+    later.write_bytes(b'{"seq":2,"at":"20')
+    assert journal.last_seq() == 1
+    journal.append([event(2, MARCH + timedelta(days=2))], has_looked=True)
+    assert [row.seq for row in Journal(tmp_path / "journal").events()] == [1, 2]
+    assert later.read_bytes().startswith(b'{"seq":2,"at":"2026-04')
+
+
+def test_one_who_has_looked_does_not_look_again_unless_the_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append([event(1)])
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "listdir")
+        assert journal.append([event(2)], has_looked=True) == 1
+    Journal(tmp_path / "journal").append([event(3)])
+    assert journal.append([event(3), event(4)], has_looked=True) == 1
+    assert [row.seq for row in journal.events()] == [1, 2, 3, 4]
+
+
 def test_a_long_last_line_is_found(tmp_path: Path) -> None:
     Journal(tmp_path).append([event(1), event(2, data=f'{{"x":"{"y" * 200_000}"}}')])
     with (tmp_path / "2026-03.jsonl").open("ab") as file:
