@@ -6,6 +6,8 @@ Importing the command line takes a moment; Ctrl-C in that moment ends in a sente
 import gc
 import os
 
+import apex_cli
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
 
@@ -18,6 +20,7 @@ Looking five times less often still would keep 0.3 MiB of what importing leaves 
 
 def main() -> None:
     """Run apex on the process's arguments."""
+    apex_cli.is_program = True
     gc.set_threshold(*RARELY)
     try:
         from apex_cli.cli import main as run  # noqa: PLC0415 - what is imported here can be interrupted

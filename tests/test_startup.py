@@ -113,6 +113,8 @@ import typer, msgspec
 from re import _compiler
 compiled, compile = [], _compiler.compile
 _compiler.compile = lambda pattern, *flags: compiled.append(ascii(pattern)) or compile(pattern, *flags)
+import apex_cli
+apex_cli.is_program = True
 from apex_cli.cli import run
 said, warned = io.StringIO(), io.StringIO()
 with contextlib.redirect_stdout(said), contextlib.redirect_stderr(warned):

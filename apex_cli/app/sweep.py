@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+import apex_cli
 from apex_cli.app.kept_rows import KeptRows
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.adapters.files.named_file import read_named
@@ -149,15 +150,16 @@ def sweep(
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Lend processes; when this one is interrupted, they end after the replay that each is at."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Leave Ctrl-C to the process that hands out the work."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that hands out the work; nobody else's program runs in this one."""
+    apex_cli.is_program = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

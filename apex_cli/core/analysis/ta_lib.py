@@ -2,17 +2,22 @@
 
 Both together take several times as long to import as TA-Lib itself. Their classes are stood in for while it is
 imported: what is given to TA-Lib later is still known for what it is, and what it makes is of the real class.
+
+Nothing is stood in for in a program of others, nor where other threads run: they may be importing pandas themselves.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
+
+import apex_cli
 
 LIBRARIES = ("pandas", "polars")
 CLASSES = ("Series", "DataFrame")
@@ -46,8 +51,9 @@ def _stood_in_for(names: tuple[str, ...]) -> Iterator[None]:
 
 
 def _imported() -> ModuleType:
-    absent = tuple(name for name in LIBRARIES if name not in sys.modules and find_spec(name) is not None)
-    with _stood_in_for(absent if "talib" not in sys.modules else ()):
+    if "talib" in sys.modules or not apex_cli.is_program or threading.active_count() > 1:
+        return import_module("talib")
+    with _stood_in_for(tuple(name for name in LIBRARIES if name not in sys.modules and find_spec(name) is not None)):
         return import_module("talib")
 
 

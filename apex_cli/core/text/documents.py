@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import apex_cli
 from apex_cli.core.errors import EXHAUSTING
 
 if TYPE_CHECKING:
@@ -141,26 +142,44 @@ def parse_yaml(text: str) -> object:
 
 
 class _Later:
-    """A pattern that is compiled when it is first asked for something."""
+    """A pattern that is compiled when it is first asked for something, and passes for one that is."""
 
     def __init__(self, pattern: str, flags: int = 0) -> None:
         """Keep what it is made of."""
         self._made_of = pattern, flags
 
+    __class__ = property(lambda _: re.Pattern)  # what isinstance asks, and all functions of re
+
     def __getattr__(self, name: str) -> Any:
         """Return what the pattern has of that name."""
         return getattr(re.compile(*self._made_of), name)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether *other* is such a pattern."""
+        return bool(re.compile(*self._made_of) == other)
+
+    def __hash__(self) -> int:
+        """Return what the pattern has for it."""
+        return hash(re.compile(*self._made_of))
+
+    def __repr__(self) -> str:
+        """Return the pattern's own."""
+        return repr(re.compile(*self._made_of))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy be the pattern itself."""
+        return re.compile, self._made_of
 
 
 @cache
 def _load_library() -> None:
     """Import PyYAML, and compile the patterns of its parser in Python when they are used.
 
-    The parser in C does without them, and they take longer than all else that a configuration costs. Where other
-    threads run, they may be compiling patterns of their own: then nothing is put off.
+    The parser in C does without them, and they take longer than all else that a configuration costs. Nothing is put
+    off in a program of others, nor where other threads run, which may be compiling patterns of their own.
     """
     compiling = re.compile
-    if threading.active_count() == 1:
+    if apex_cli.is_program and threading.active_count() == 1:
         re.compile = _Later  # type: ignore[assignment]  # for the time of the import
     try:
         import_module("yaml")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-IMPORTED = "import sys; from apex_cli.core.analysis.ta_lib import talib; "
+IMPORTED = "import apex_cli, sys; apex_cli.is_program = True; from apex_cli.core.analysis.ta_lib import talib; "
 
 
 def said(program: str) -> str:
@@ -34,5 +34,22 @@ def test_frames_of_who_imports_one_later_are_known_and_given_back(library: str) 
 
 def test_one_that_is_imported_already_is_used_as_it_is() -> None:
     program = "import talib, sys; from apex_cli.core.analysis import ta_lib; print(ta_lib.talib is talib)"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "True"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "pass",
+        "apex_cli.is_program = True; threading.Thread(target=threading.Event().wait, daemon=True).start()",
+    ],
+)
+def test_in_a_program_of_others_and_beside_other_threads_it_imports_what_it_always_does(before: str) -> None:
+    pytest.importorskip("pandas")
+    program = (
+        f"import sys, threading, apex_cli; {before}; from apex_cli.core.analysis.ta_lib import talib; "
+        "import pandas; print(talib._pd_Series is pandas.Series)"
+    )
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "True"

@@ -112,29 +112,78 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
 class TestLoadingTheLibrary:
     """In a process of its own, as it is loaded once."""
 
-    PARSED = (
-        "import datetime, re, threading\n"
+    @pytest.fixture(autouse=True)
+    def _parser(self) -> None:
+        """Take the parser that is installed: this process parses nothing."""
+
+    LOADED = (
+        "import copy, datetime, pickle, re, threading, apex_cli\n"
         "from apex_cli.core.text.documents import parse_yaml\n"
         "{before}\n"
         "assert parse_yaml('a: 1') == {{'a': 1}}\n"
         "import yaml\n"
-        "put_off = not isinstance(yaml.reader.Reader.NON_PRINTABLE, re.Pattern)\n"
+        "patterns = [yaml.reader.Reader.NON_PRINTABLE, yaml.SafeLoader.timestamp_regexp]\n"
+        "patterns += [each for found in yaml.SafeLoader.yaml_implicit_resolvers.values() for _, each in found]\n"
         "assert isinstance(re.compile('a'), re.Pattern)\n"
-        "assert yaml.load('[1, 2.5, on, 2004-02-01]', yaml.SafeLoader) == [1, 2.5, True, datetime.date(2004, 2, 1)]\n"
-        "print(put_off)\n"
+        "{then}\n"
+        "print({{type(each) is re.Pattern for each in patterns}})\n"
     )
+    OURS = "apex_cli.is_program = True"
 
-    def loaded(self, before: str) -> str:
-        program = self.PARSED.format(before=before)
+    def loaded(self, before: str, then: str = "") -> str:
+        program = self.LOADED.format(before=before, then=then)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert done.stderr == ""
         return done.stdout.strip()
 
     def test_its_own_patterns_are_compiled_when_they_are_used(self) -> None:
-        assert self.loaded("") == "True"
+        assert self.loaded(self.OURS) == "{False}"
+
+    def test_nothing_is_put_off_in_a_program_of_others(self) -> None:
+        assert self.loaded("") == "{True}"
 
     def test_nothing_is_put_off_where_other_threads_run(self) -> None:
-        assert self.loaded("threading.Thread(target=threading.Event().wait, daemon=True).start()") == "False"
+        thread = "threading.Thread(target=threading.Event().wait, daemon=True).start()"
+        assert self.loaded(f"{self.OURS}\n{thread}") == "{True}"
+
+    @pytest.mark.parametrize("before", ["", OURS])
+    def test_everybody_else_finds_the_patterns_as_ever(self, before: str) -> None:
+        then = (
+            "for each in patterns:\n"
+            "    same = re.compile(each.pattern, each.flags & ~re.UNICODE)\n"
+            "    assert isinstance(each, re.Pattern)\n"
+            "    assert (each == same, hash(each) == hash(same), repr(each) == repr(same)) == (True, True, True)\n"
+            "    assert copy.copy(each) == copy.deepcopy(each) == pickle.loads(pickle.dumps(each)) == same\n"
+            "    assert re.compile(each) == same\n"
+            "    assert re.sub(each, '', '2004-02-01') == same.sub('', '2004-02-01')\n"
+            "resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)\n"
+            "assert resolvers == yaml.SafeLoader.yaml_implicit_resolvers\n"
+        )
+        assert self.loaded(before, then) == ("{False}" if before else "{True}")
+
+    @pytest.mark.parametrize("before", ["", OURS])
+    @pytest.mark.parametrize("base", ["SafeLoader", "CSafeLoader"])
+    def test_everybody_else_reads_and_writes_as_ever(self, before: str, base: str) -> None:
+        if not hasattr(yaml, base):
+            pytest.skip("PyYAML without its C parser")
+        then = (
+            "text = '[1, 0x1f, 1_0, 2.5, .inf, 190:20:30, on, ~, 2004-02-01, 2004-02-01 09:30:00Z]'\n"
+            f"class Loader(yaml.{base}): pass\n"
+            "values = yaml.load(text, Loader)\n"
+            "assert values[:4] == [1, 31, 10, 2.5] and values[5:8] == [685230, True, None]\n"
+            "assert values[8] == datetime.date(2004, 2, 1)\n"
+            "assert values[9] == datetime.datetime(2004, 2, 1, 9, 30, tzinfo=datetime.UTC)\n"
+            "assert yaml.safe_load(yaml.safe_dump(values)) == values\n"
+            "assert yaml.safe_dump(['on', '1', '2004-02-01', 'a']) == \"- 'on'\\n- '1'\\n- '2004-02-01'\\n- a\\n\"\n"
+            "Loader.add_implicit_resolver('!dice', re.compile(r'^[0-9]+d[0-9]+$'), list('0123456789'))\n"
+            "Loader.add_constructor('!dice', lambda loader, node: node.value.split('d'))\n"
+            "assert yaml.load('[3d6, 3]', Loader) == [['3', '6'], 3]\n"
+            "assert yaml.safe_load('[3d6, 3]') == ['3d6', 3]\n"
+            "try: yaml.load('a: \\x01', Loader)\n"
+            "except yaml.reader.ReaderError: pass\n"
+            "else: raise AssertionError\n"
+        )
+        self.loaded(before, then)
 
 
 class TestJson:
