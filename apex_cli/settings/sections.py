@@ -162,8 +162,15 @@ class Settings:
         return {name: getattr(self, name) for name in Settings.__annotations__}
 
     def replace(self, **changes: Any) -> Settings:  # noqa: ANN401 - sections and facts of every type
-        """Return these settings with other sections or facts."""
+        """Return these settings with other sections or facts.
+
+        Raises:
+            TypeError: there is no section of such a name.
+        """
         return Settings(**self.__dict__ | changes)
+
+    __replace__ = replace
+    """What ``copy.replace`` calls, from Python 3.13 on."""
 
     def may_differ(self, section: str) -> bool:
         """Return whether *section* was given; one that was not is as the defaults are."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import subprocess
@@ -420,6 +421,18 @@ class TestSettingsAsAValue:
     def test_they_cannot_be_changed(self) -> None:
         with pytest.raises(AttributeError, match="replace"):
             Settings().live = True
+
+    def test_others_are_made_by_replace_and_by_what_python_calls_for_it(self) -> None:
+        read = Settings(risk=msgspec.structs.replace(Settings().risk, max_positions=3))
+        other = read.replace(live=True)
+        assert (other.live, other.risk, read.live) == (True, read.risk, False)
+        assert read.__replace__(live=True) == other
+        if sys.version_info >= (3, 13):
+            assert copy.replace(read, live=True) == other
+        with pytest.raises(TypeError, match="rsik"):
+            read.replace(rsik=read.risk)
+        with pytest.raises(TypeError):
+            msgspec.structs.replace(read, live=True)  # type: ignore[type-var]
 
     def test_a_name_that_is_no_section_is_refused(self) -> None:
         with pytest.raises(TypeError, match="rsik"):
