@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import assert_never
 
 import msgspec
 
@@ -138,8 +139,22 @@ def _words_of(  # noqa: C901, PLR0912 - one case for each kind of event
             data = _trading_state(trading)
         case events.UnreadEvent():
             data = _without_details(event)
-        case _:
+        case (
+            events.Remark()
+            | events.AccountEvent()
+            | events.BooksEvent()
+            | events.LearningEvent()
+            | events.FillEvent()
+            | events.SignalEnded()
+            | events.IntentWritten()
+            | events.OrderUpdated()
+            | events.RoundTripVoided()
+            | events.Repriced()
+            | events.FollowingEnded()
+        ):
             data = _plain(event, news)
+        case _:
+            assert_never(event)
     return data
 
 
