@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +25,18 @@ NO_SPACE = Path("/dev/full")
 def wait_for(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
+
+
+def waiting_in(pipe: int) -> int:
+    """Return how many bytes of *pipe* nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def wait_until_delivered(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Wait until *process* has taken the signal: one more that comes before would be one with it."""
+    status = Path(f"/proc/{process.pid}/status")
+    while status.exists() and int(status.read_text().split("ShdPnd:")[1].split()[0], 16) >> (number - 1) & 1:
+        time.sleep(0.01)
 
 
 class TestPipes:
@@ -131,16 +146,16 @@ class TestSignals:
     def test_waiting_for_standard_input_ends_at_once(
         self, demo: Path, start: Callable[..., Any], number: signal.Signals
     ) -> None:
-        process = start("run", "--once", "--signals", "-", stdin=subprocess.PIPE)
-        while "session_started" not in "".join(path.read_text() for path in demo.glob("state/journal/*")):
+        reader, writer = os.pipe()
+        process = start("run", "--once", "--signals", "-", stdin=reader)
+        os.write(writer, b"{")  # something, and then nothing more
+        while waiting_in(reader):  # one that comes before reading begins is for the loop
             assert process.poll() is None
-        process.stdin.write("{")  # something, and then nothing more
-        process.stdin.flush()
-        for _ in range(3):  # one that comes a moment before reading begins is for the loop, which is not there yet
-            process.send_signal(number)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=5)  # the second one would end it on its way out
-                break
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.wait(timeout=60)
+        os.close(reader)
+        os.close(writer)
         assert process.returncode == 130
         assert process.stderr.read() == "Interrupted.\n"
         assert wait_for(start("run", "--once", "--json"))[0] == 0
@@ -175,11 +190,13 @@ class TestSignals:
         process = start("run", "--json")
         while not (demo / "asked").exists():
             assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(number)
+        wait_until_delivered(process, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1)
         process.send_signal(number)
-        process.wait(timeout=6)
+        process.wait(timeout=60)  # the step itself would take ten minutes
         _, _, err = wait_for(process)
         assert process.returncode == 130
         assert "Traceback" not in err
