@@ -199,8 +199,8 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
 
 def cash_values(engine: MatchingEngine) -> list[AccountValue]:
     """Return the cash of every currency with its rate."""
-    rates = {engine.base: ONE, **engine.rates}
-    held = {currency: amount for currency, amount in engine.balances.items() if currency in rates}
+    rates = {engine.ledger.base: ONE, **engine.ledger.rates}
+    held = {currency: amount for currency, amount in engine.ledger.balances.items() if currency in rates}
     rows = [AccountValue(tag="ExchangeRate", value=f"{rate:.10f}", currency=name) for name, rate in rates.items()]
     rows += [
         AccountValue(tag=tag, value=f"{round_to_cent(amount):f}", currency=currency)
@@ -291,7 +291,7 @@ class Holdings:
             average_price=row.average_price,
             order_ref=row.terms.order_ref,
             commission=fill.commission,
-            commission_currency=fill.commission_currency or self._engine.base,
+            commission_currency=fill.commission_currency or self._engine.ledger.base,
             at=fill.filled_at,
         )
         fresh = PositionRow(contract=row.contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
@@ -368,14 +368,14 @@ class Holdings:
         """Return the last price of every position that has one."""
         found: dict[str, Decimal] = {}
         for key in self.positions:
-            last = self._engine.last_price(key)
+            last = self._engine.ledger.last_price(key)
             if last is not None:
                 found[key] = last[0]
         return found
 
     def last_price(self, instrument: Instrument) -> Price | None:
         """Return the last price of *instrument*."""
-        last = self._engine.last_price(instrument.key)
+        last = self._engine.ledger.last_price(instrument.key)
         return None if last is None else last[0]
 
     def balance(self, at: datetime) -> Balance:
@@ -390,23 +390,23 @@ class Holdings:
             ZERO,
         )
         return balance_of(
-            cash=self._engine.cash,
+            cash=self._engine.ledger.total_cash,
             positions=self.positions.values(),
             prices=self.prices(),
             unsettled=unsettled,
             is_margin=self.is_margin,
             policy=self.policy,
-            rates=self._engine.rates,
+            rates=self._engine.ledger.rates,
         )
 
     @property
     def base(self) -> str:
         """The account's currency."""
-        return self._engine.base
+        return self._engine.ledger.base
 
     def rate_of(self, currency: str) -> Decimal:
         """Return what one unit of *currency* is worth in the account's."""
-        return self._engine.rates.get(currency, ONE)
+        return self._engine.ledger.rates.get(currency, ONE)
 
     def cash_values(self) -> list[AccountValue]:
         """Return the cash of every currency with its rate."""

@@ -62,7 +62,7 @@ def book_of(desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None
 def desk_of(book: GatewayBook, policy: Policy) -> Desk:
     """Return a desk that continues from *book*."""
     engine = MatchingEngine.restored(book.venue, costs=CostModel(plan=book.plan))
-    desk = Desk(cash=engine.cash, policy=policy, is_margin=book.is_margin, plan=book.plan, engine=engine)
+    desk = Desk(cash=engine.ledger.total_cash, policy=policy, is_margin=book.is_margin, plan=book.plan, engine=engine)
     for listing in book.listings:
         desk.listings.restore(listing)
     desk.restore(book.orders, book.last_perm_id)

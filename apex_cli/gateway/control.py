@@ -62,7 +62,7 @@ def books_of(gateway: Hub) -> BooksView:
     """Return what *gateway* knows."""
     desk = gateway.desk
     return BooksView(
-        cash=desk.engine.cash,
+        cash=desk.engine.ledger.total_cash,
         orders=tuple(desk.orders.values()),
         executions=tuple(desk.holdings.executions),
         positions={key: row.quantity for key, row in desk.holdings.positions.items() if row.quantity},
@@ -342,7 +342,7 @@ class MoveCash(Command, frozen=True, kw_only=True, tag="cash"):
     """Dollars; negative when they are taken out."""
 
     def act(self, gateway: Hub) -> None:
-        gateway.desk.engine.move_cash(Usd(self.amount))
+        gateway.desk.engine.ledger.move_cash(Usd(self.amount))
 
 
 class OpenSession(Command, frozen=True, kw_only=True, tag="open_session"):

@@ -78,7 +78,7 @@ class Desk(Register):
         self.costs = CostModel(plan=plan)
         self.engine = engine or MatchingEngine(cash=Usd(cash), costs=self.costs, base=base)
         for currency, rate in (rates or {}).items():
-            self.engine.set_rate(currency, rate)
+            self.engine.ledger.set_rate(currency, rate)
         self.listings = Listings(symbols)
         self.holdings = Holdings(self.engine, self.policy, is_margin=is_margin)
         self.late_fills: dict[str, Decimal] = {}
@@ -318,15 +318,15 @@ class Desk(Register):
         mark = PAIR_MARKS.get(instrument.market_type)
         if mark is None:
             return
-        base, (first, _, quote) = self.engine.base, instrument.symbol.partition(mark)
+        base, (first, _, quote) = self.engine.ledger.base, instrument.symbol.partition(mark)
         if quote == base:
-            self.engine.set_rate(first, price)
+            self.engine.ledger.set_rate(first, price)
         elif first == base:
-            self.engine.set_rate(quote, 1 / price)
-        elif quote == HOME_CURRENCY and quote in self.engine.rates:
-            self.engine.set_rate(first, price * self.engine.rates[quote])
-        elif first == HOME_CURRENCY and first in self.engine.rates:
-            self.engine.set_rate(quote, self.engine.rates[first] / price)
+            self.engine.ledger.set_rate(quote, 1 / price)
+        elif quote == HOME_CURRENCY and quote in self.engine.ledger.rates:
+            self.engine.ledger.set_rate(first, price * self.engine.ledger.rates[quote])
+        elif first == HOME_CURRENCY and first in self.engine.ledger.rates:
+            self.engine.ledger.set_rate(quote, self.engine.ledger.rates[first] / price)
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Report]:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""

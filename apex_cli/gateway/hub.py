@@ -248,5 +248,5 @@ class Hub:
     def account_values(self) -> list[AccountValue]:
         """Return every account value that clients see."""
         holdings = self.desk.holdings
-        base = self.desk.engine.base
+        base = self.desk.engine.ledger.base
         return account_values(holdings.balance(self.now()), self.desk.policy, holdings.cash_values(), base)

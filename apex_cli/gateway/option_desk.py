@@ -17,7 +17,7 @@ from apex_cli.gateway.rows import Report
 
 def option_price(desk: Desk, instrument: Instrument, now: datetime, volatility: float | None) -> Price | None:
     """Return what an option is worth by the model; None without volatility or price, and once it has expired."""
-    last = desk.engine.last_price(underlying_of(instrument).key)
+    last = desk.engine.ledger.last_price(underlying_of(instrument).key)
     if last is None or volatility is None or not instrument.strike or has_expired(instrument, now):
         return None
     return theoretical_price(instrument, last[0], now, volatility=volatility)
@@ -37,7 +37,7 @@ def end_contracts(desk: Desk, now: datetime) -> list[Report] | None:
     reports: list[Report] | None = None
     for instrument in desk.engine.expiring():
         at = settled_at(instrument)
-        last = desk.engine.last_price(underlying_of(instrument).key)
+        last = desk.engine.ledger.last_price(underlying_of(instrument).key)
         if at is not None and last is not None and has_expired(instrument, now):
             reports = [*(reports or ()), *end_contract(desk, instrument, last[0], at)]
     return reports
@@ -60,7 +60,7 @@ def end_contract(desk: Desk, instrument: Instrument, underlying: Price, at: date
 def exercise(desk: Desk, instrument: Instrument, at: datetime) -> list[Report]:
     """Exercise a contract before its time, as its holder may, wherever its underlying stands."""
     strike = instrument.strike or ZERO
-    last = desk.engine.last_price(underlying_of(instrument).key)
+    last = desk.engine.ledger.last_price(underlying_of(instrument).key)
     price = last[0] if last is not None else Price(strike)
     if not intrinsic_value(instrument, price):
         price = Price(strike + 1 if instrument.right is OptionRight.CALL else strike - 1)

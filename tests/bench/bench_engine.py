@@ -84,7 +84,7 @@ def measure(rounds: int, costs: CostModel, entry_type: OrderType) -> float:
             engine.on_bar("AAPL", bar)
     taken = time.perf_counter() - began
     gc.unfreeze()
-    if len(engine.fills) != 2 * rounds or engine.positions():
+    if len(engine.ledger.fills) != 2 * rounds or engine.ledger.positions:
         raise SystemExit("not every round trip was completed")
     return taken / rounds * 1e6
 

@@ -217,7 +217,7 @@ def test_the_books_bring_everything_back() -> None:
         price(one, "49.00")
         price(one, "47.00")
     assert states(again) == states(desk) == [("Filled", 90, 90), ("Cancelled", 90, 0), ("Filled", 90, 90)]
-    assert again.engine.cash == desk.engine.cash
+    assert again.engine.ledger.total_cash == desk.engine.ledger.total_cash
     assert again.holdings.held("AAPL") == ZERO
 
 

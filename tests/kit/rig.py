@@ -300,7 +300,7 @@ class Rig:
 
     def at_venue(self) -> dict[str, Quantity]:
         """Return the signed positions the venue knows."""
-        return self._engine.positions()
+        return dict(self._engine.ledger.positions)
 
     def resting_at_venue(self) -> dict[str, Decimal]:
         """Return the open quantity of every exit that works at the venue, by client order id."""

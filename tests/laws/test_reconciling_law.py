@@ -56,9 +56,9 @@ def tamper(rig: Rig, step: tuple[Any, ...], number: int) -> None:
         case ("price", price):
             engine.on_price("AAPL", Price(D(price)), now)
         case ("hold", quantity):
-            engine._ledger.positions["AAPL"] = D(quantity)
+            engine.ledger.positions["AAPL"] = D(quantity)
             if not quantity:
-                del engine._ledger.positions["AAPL"]
+                del engine.ledger.positions["AAPL"]
         case ("orphan", leg, quantity):
             engine.submit([exit_order(f"apex-{LOST}-{leg}", leg, quantity)], now)
         case ("by hand", side, quantity):

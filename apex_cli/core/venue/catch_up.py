@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.venue.book import VenueBook, VenueOrder, VenuePrice, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -68,10 +68,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
     """
     ledger = Ledger(book.cash, CostModel(), book.base)
     desk = Desk(ledger)
-    prices: dict[str, Price] = {}
-    times = {key: kept.at for key, kept in book.prices.items()}
-    volumes = {key: kept.volume for key, kept in book.prices.items() if kept.volume is not None}
-    restore(book, desk, prices, times)
+    restore(book, desk)
     records = [record for record in orders if record.status not in NO_TRACE]
     later = sorted((fill for fill in fills if _execution_number(fill) > book.last_execution), key=_execution_number)
     arrived = [record for record in records if _order_number(record) > book.last_number]
@@ -82,15 +79,14 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
     ):
         if isinstance(happened, Fill):
             _book(desk, happened)
-            volumes.pop(happened.instrument.key, None)
-            prices[happened.instrument.key], times[happened.instrument.key] = happened.price, happened.filled_at
+            ledger.see(happened.instrument.key, happened.price, happened.filled_at)
         else:
             _accept(desk, happened)
     for record in records:
         if record.order.client_order_id in desk.orders:
             _settle(desk, record)
     desk.sweep()
-    return _with_costs(dump(desk, prices, times, volumes), {fill.key: fill for fill in later}, book.prices)
+    return _with_costs(dump(desk), {fill.key: fill for fill in later}, book.prices)
 
 
 _AFTER_ORDERS = 1 << 40

@@ -50,14 +50,12 @@ import msgspec
 
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.expiry import settlement_of
-from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
-from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.fill import Fill, Settlement
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, OrderUpdate
+from apex_cli.core.model.fill import Settlement
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, Phase, TimeInForce
-from apex_cli.core.model.spelling import respelled_key
 from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -94,17 +92,7 @@ def _start_of(step: BarStep) -> datetime:
 class MatchingEngine:
     """A venue for one account. Every method returns what happened, in order."""
 
-    __slots__ = (
-        "_costs",
-        "_desk",
-        "_ledger",
-        "_matcher",
-        "_max_participation",
-        "_price_times",
-        "_prices",
-        "_volumes",
-        "_worth",
-    )
+    __slots__ = ("_desk", "_matcher", "_max_participation", "ledger")
 
     def __init__(
         self,
@@ -122,18 +110,13 @@ class MatchingEngine:
             max_participation: Part of a bar's volume that one order may fill, in (0, 1]; None for all of it.
             base: The account's currency.
         """
-        self._costs = costs or CostModel()
+        costs = costs or CostModel()
         self._max_participation = max_participation
-        self._ledger = Ledger(cash, self._costs, base)
-        self._desk = Desk(self._ledger)
-        self._matcher = Matcher(self._desk, self._costs)
-        self._prices: dict[str, Price] = {}
-        self._price_times: dict[str, datetime] = {}
-        self._volumes: dict[str, Decimal] = {}
-        """Volume of the bar that the last price is the close of; none for a price without a bar."""
+        self.ledger = Ledger(cash, costs, base)
+        """What the account holds, and what it is worth."""
 
-        self._worth: tuple[Usd, Usd] | None = None
-        """Equity and gross value; None since something of them changed."""
+        self._desk = Desk(self.ledger)
+        self._matcher = Matcher(self._desk, costs)
 
     # ----------------------------------------------------------------- orders
 
@@ -258,14 +241,14 @@ class MatchingEngine:
         """Match orders that are on the market against the last known price."""
         by_key: dict[str, list[WorkingOrder]] = {}
         for order in orders:
-            if order.rank and order.key in self._prices:
+            if order.rank and order.key in self.ledger.prices:
                 by_key.setdefault(order.key, []).append(order)
         for key, batch in by_key.items():
-            volume = self._volumes.get(key)
+            volume = self.ledger.volumes.get(key)
             is_close = any(order.order.role is OrderRole.CLOSE for order in batch)
             if self._max_participation is not None and volume is not None and not is_close:
                 self._desk.cap, self._desk.cap_is_shared = volume * self._max_participation, False
-            self._matcher.meet_price(batch, self._prices[key])
+            self._matcher.meet_price(batch, self.ledger.prices[key])
             self._desk.cap = None
 
     # --------------------------------------------------------------- auctions
@@ -279,7 +262,7 @@ class MatchingEngine:
     def has_deadlines(self) -> bool:
         """True where time alone may end something: an order, the wait for an auction, a contract."""
         desk = self._desk
-        return bool(desk.timed or desk.waiting or desk.has_expiries or self._ledger.has_expiries)
+        return bool(desk.timed or desk.waiting or desk.has_expiries or self.ledger.has_expiries)
 
     @property
     def has_waiting(self) -> bool:
@@ -305,7 +288,7 @@ class MatchingEngine:
             return NOTHING
         self._begin(at)
         for key in {order.key for order in self._desk.waiting.values()}:
-            self._meet_auction(phase, key, (prices or {}).get(key) or self._prices.get(key), at)
+            self._meet_auction(phase, key, (prices or {}).get(key) or self.ledger.prices.get(key), at)
         return self._end()
 
     def _meet_auction(self, phase: Phase, key: str, price: Price | None, at: datetime) -> None:
@@ -342,10 +325,7 @@ class MatchingEngine:
     ) -> Sequence[BrokerEvent]:
         """Meet one price; at most *size* units fill, all orders together."""
         desk = self._desk
-        self._worth = None
-        self._prices[instrument_key] = price
-        self._price_times[instrument_key] = at
-        self._volumes.pop(instrument_key, None)
+        self.ledger.see(instrument_key, price, at)
         resting = desk.working.get(instrument_key)
         if resting is None:
             return NOTHING
@@ -379,27 +359,14 @@ class MatchingEngine:
             self._meet_rest(step, at or step.bar.end - LAST_SECOND, is_reached=is_reached)
         return self._end()
 
-    def mark_theoretical(self, instrument_key: str, *, is_theoretical: bool) -> None:
-        """Say whether a model makes the prices of *instrument_key* from now on: fills at them are marked."""
-        if is_theoretical:
-            self._ledger.theoretical.add(instrument_key)
-        else:
-            self._ledger.theoretical.discard(instrument_key)
-
-    def see_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> None:
-        """Take over the last price of a bar in which no order works."""
-        self._worth = None
-        self._prices[instrument_key] = bar.close
-        self._price_times[instrument_key] = at or bar.end
-        self._volumes[instrument_key] = bar.volume
-
     def _concerns(self, step: BarStep, at: datetime | None) -> bool:
         """Take over the last price; return whether the bar reaches an order, moves a trail or holds an auction."""
-        self.see_bar(step.key, step.bar, at)
+        bar = step.bar
+        self.ledger.see(step.key, bar.close, at or bar.end, bar.volume)
         if self._desk.waiting and step.auctions:
             return True
         resting = self._desk.working.get(step.key)
-        return resting is not None and any(interest(resting, step.bar.low, step.bar.high))
+        return resting is not None and any(interest(resting, bar.low, bar.high))
 
     def _meet_open(self, step: BarStep, at: datetime) -> bool:
         """Meet the open; return whether the bar reaches any order."""
@@ -447,14 +414,11 @@ class MatchingEngine:
         A fraction of a unit is lost here; a broker pays it in cash.
         """
         self._begin(at)
-        desk, held = self._desk, self._ledger.positions.get(instrument_key)
-        for order in [order for order in desk.open.values() if order.key == instrument_key and order.status is WORKING]:
-            desk.finish(order, CANCELLED, "corporate action")
-        if held is not None:
-            step = self._ledger.instruments[instrument_key].quantity_step
-            self._ledger.positions[instrument_key] = floor_to_step(abs(held) * ratio, step) * (1 if held > 0 else -1)
-        if instrument_key in self._prices:
-            self._prices[instrument_key] = Price(self._prices[instrument_key] / ratio)
+        desk = self._desk
+        for order in [order for order in desk.open.values() if order.key == instrument_key]:
+            if order.status is WORKING:
+                desk.finish(order, CANCELLED, "corporate action")
+        self.ledger.split(instrument_key, ratio)
         return self._end()
 
     def settle(self, instrument_key: str, value: Price, at: datetime, *, pays: bool = True) -> Sequence[BrokerEvent]:
@@ -463,7 +427,7 @@ class MatchingEngine:
         With *pays* False it pays nothing: what it is worth is delivered.
         """
         self._begin(at)
-        desk, ledger = self._desk, self._ledger
+        desk, ledger = self._desk, self.ledger
         for order in [order for order in desk.open.values() if order.key == instrument_key]:
             if order.status is WORKING:
                 desk.finish(order, OrderStatus.EXPIRED, "the contract has expired")
@@ -471,9 +435,7 @@ class MatchingEngine:
         if held is not None:
             how = settlement_of(value, is_long=held > ZERO)
             desk.events.append(ledger.settle(instrument_key, value if pays else Price(ZERO), how, at))
-        self._prices.pop(instrument_key, None)
-        self._volumes.pop(instrument_key, None)
-        self._price_times.pop(instrument_key, None)
+        ledger.forget_price(instrument_key)
         return self._end()
 
     def deliver(
@@ -481,12 +443,12 @@ class MatchingEngine:
     ) -> Sequence[BrokerEvent]:
         """Let *quantity* units, signed, change hands at *price* without an order: what an option delivers."""
         self._begin(at)
-        self._desk.events.append(self._ledger.deliver(instrument, quantity, price, how, at))
+        self._desk.events.append(self.ledger.deliver(instrument, quantity, price, how, at))
         return self._end()
 
     def expiring(self) -> list[Instrument]:
         """Return the contracts with an expiry that are held, or that an open order names."""
-        ledger, desk = self._ledger, self._desk
+        ledger, desk = self.ledger, self._desk
         if not (desk.has_expiries or ledger.has_expiries):
             return []
         held = [ledger.instruments[key] for key in ledger.positions]
@@ -509,7 +471,6 @@ class MatchingEngine:
 
     def _begin(self, at: datetime) -> None:
         self._advance(at)
-        self._worth = None
         desk = self._desk
         desk.seq += 1
         desk.cap = None
@@ -531,75 +492,7 @@ class MatchingEngine:
         desk.events = []
         return events
 
-    def move_cash(self, amount: Usd) -> None:
-        """Pay *amount* in, or out when it is negative."""
-        self._worth = None
-        self._ledger.cash += amount
-
     # ------------------------------------------------------------------ state
-
-    @property
-    def cash(self) -> Usd:
-        """Account currency: start, less what was paid, plus what was received, less commissions."""
-        return self._ledger.total_cash
-
-    @property
-    def balances(self) -> dict[str, Decimal]:
-        """Cash by currency; the account's own is among them."""
-        return {self._ledger.base: self._ledger.cash, **self._ledger.foreign}
-
-    @property
-    def rates(self) -> Mapping[str, Decimal]:
-        """What one unit of each other currency is worth in the account's, as far as that is known."""
-        return self._ledger.rates
-
-    def charges_in(self, instrument: Instrument) -> str:
-        """Return the currency of commissions of *instrument*."""
-        return self._ledger.charges_in(instrument)
-
-    @property
-    def base(self) -> str:
-        """The account's currency."""
-        return self._ledger.base
-
-    def set_rate(self, currency: str, value: Decimal, origin: Rate | None = None) -> None:
-        """Count *currency* by *value* units of the account's from now on; fills name *origin* as their rate."""
-        if self._ledger.rates.get(currency) != value:
-            self._worth = None
-        self._ledger.rates[currency] = value
-        if origin is not None:
-            self._ledger.origins[currency] = origin
-
-    @property
-    def equity(self) -> Usd:
-        """Cash plus positions at their last prices; shorts count negative."""
-        return Usd(self._ledger.total_cash + self._ledger.market_value(self._prices))
-
-    def worth(self) -> tuple[Usd, Usd]:
-        """Return equity and gross value, worked out again when prices, cash or holdings have changed."""
-        if self._worth is None:
-            values = self._ledger.values(self._prices)
-            self._worth = Usd(self._ledger.total_cash + sum(values, ZERO)), Usd(sum(map(abs, values), ZERO))
-        return self._worth
-
-    @property
-    def gross_value(self) -> Usd:
-        """Absolute value of all positions at their last prices."""
-        return self._ledger.gross_value(self._prices)
-
-    @property
-    def fills(self) -> Sequence[Fill]:
-        """Every fill that is kept, in order."""
-        return self._ledger.fills
-
-    def positions(self) -> dict[str, Quantity]:
-        """Return signed quantities by instrument key; nothing for flat ones."""
-        return {key: Quantity(held) for key, held in self._ledger.positions.items()}
-
-    def holdings(self) -> list[Holding]:
-        """Return the positions with their instruments."""
-        known = self._ledger.instruments
-        return [Holding(instrument=known[key], quantity=Quantity(held)) for key, held in self._ledger.positions.items()]
 
     def working(self) -> list[BrokerOrder]:
         """Return the terms of every order that may still fill, held ones included."""
@@ -616,22 +509,17 @@ class MatchingEngine:
 
     def active(self) -> Iterator[Instrument]:
         """Yield the instruments that are held or have an order that is not final; one may come several times."""
-        yield from (self._ledger.instruments[key] for key in self._ledger.positions)
+        yield from (self.ledger.instruments[key] for key in self.ledger.positions)
         yield from (order.order.instrument for order in self._desk.open.values())
 
     def instruments(self) -> list[Instrument]:
         """Return every instrument of a kept order or a position."""
         known = {order.key: order.order.instrument for order in self._desk.orders.values()}
-        return list({**self._ledger.instruments, **known}.values())
-
-    def last_price(self, instrument_key: str) -> tuple[Price, datetime] | None:
-        """Return the last price and its time; None before the first."""
-        price = self._prices.get(instrument_key)
-        return None if price is None else (price, self._price_times[instrument_key])
+        return list({**self.ledger.instruments, **known}.values())
 
     def dump(self) -> VenueBook:
         """Return everything the engine knows as one value."""
-        return keeping.dump(self._desk, self._prices, self._price_times, self._volumes)
+        return keeping.dump(self._desk)
 
     @classmethod
     def restored(
@@ -643,10 +531,7 @@ class MatchingEngine:
     ) -> MatchingEngine:
         """Return an engine that continues from *book*."""
         engine = cls(cash=book.cash, costs=costs, max_participation=max_participation, base=book.base)
-        keeping.restore(book, engine._desk, engine._prices, engine._price_times)
-        engine._volumes.update(
-            (respelled_key(key), kept.volume) for key, kept in book.prices.items() if kept.volume is not None
-        )
+        keeping.restore(book, engine._desk)
         return engine
 
     def forget(self, before: datetime) -> None:

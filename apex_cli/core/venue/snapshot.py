@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
-from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import Phase
 from apex_cli.core.model.spelling import respelled_key
-from apex_cli.core.venue.book import OcaGroup, VenueBook, VenuePrice, WorkingOrder
+from apex_cli.core.venue.book import OcaGroup, VenueBook, WorkingOrder
 from apex_cli.core.venue.lifecycle import BEFORE_ALL, WORKING, Desk, group_name
 
 
-def dump(
-    desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime], volumes: dict[str, Decimal]
-) -> VenueBook:
+def dump(desk: Desk) -> VenueBook:
     """Return everything *desk* and its ledger know."""
     ledger = desk.ledger
     return VenueBook(
@@ -26,9 +23,7 @@ def dump(
         orders=tuple(order.dump() for order in desk.orders.values()),
         groups=tuple(group.dump() for group in desk.groups.values()),
         fills=tuple(ledger.fills),
-        prices={
-            key: VenuePrice(price=price, at=price_times[key], volume=volumes.get(key)) for key, price in prices.items()
-        },
+        prices=ledger.dump_prices(),
         last_number=desk.last_number,
         last_rank=desk.last_rank,
         last_execution=ledger.last_execution,
@@ -36,7 +31,7 @@ def dump(
     )
 
 
-def restore(book: VenueBook, desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime]) -> None:
+def restore(book: VenueBook, desk: Desk) -> None:
     """Fill an empty *desk* from *book*."""
     ledger = desk.ledger
     ledger.foreign = dict(book.foreign)
@@ -48,9 +43,7 @@ def restore(book: VenueBook, desk: Desk, prices: dict[str, Price], price_times: 
     desk.last_rank = book.last_rank
     desk.at = book.now or BEFORE_ALL
     for name, kept in book.prices.items():
-        key = respelled_key(name)
-        prices[key] = kept.price
-        price_times[key] = kept.at
+        ledger.see(respelled_key(name), kept.price, kept.at, kept.volume)
     _restore_orders(book, desk)
 
 

@@ -604,4 +604,4 @@ def test_a_run_over_bars_ends_in_the_history(tmp_path: Path) -> None:
     assert state.counters.session_date == DAYS[-1]
     assert [e.subject for e in market.store.events if e.kind == "session_started"] == list(DAYS)
     assert not [r for r in state.orders.values() if r.is_open]
-    assert market.venue._engine.positions() == {}
+    assert market.venue._engine.ledger.positions == {}

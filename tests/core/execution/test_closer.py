@@ -682,7 +682,7 @@ class TestWhenTheCloseFails:
 
         async def half(exchange: Any) -> None:
             (order,) = exchange.orders
-            rig.venue._engine._prices.pop("AAPL")
+            rig.venue._engine.ledger.prices.pop("AAPL")
             await rig.venue.submit([replace(order, reference_price=None)])
             rig.price("51", size="6")
             await rig.venue.cancel(order.client_order_id)

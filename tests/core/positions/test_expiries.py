@@ -80,13 +80,13 @@ def test_it_is_settled_at_its_intrinsic_value(
 ) -> None:
     rig = holding(option, is_long=is_long)
     quantity = rig.state.positions[option.key].position.quantity
-    cash = rig._engine.cash
+    cash = rig._engine.ledger.total_cash
     to_expiry(rig, underlying)
     (trip,) = rig.state.round_trips.values()
     sign = 1 if is_long else -1
     assert (trip.exit_price, trip.exit_reason, trip.exit_time) == (D(price), how, ny("12-18 16:00"))
     assert trip.pnl == (D(price) - D("2.5")) * 100 * quantity * sign
-    assert rig._engine.cash == cash + D(price) * 100 * quantity * sign
+    assert rig._engine.ledger.total_cash == cash + D(price) * 100 * quantity * sign
     assert rig.state.positions.get(option.key) is None
     assert rig.at_venue() == rig.resting_at_venue() == {}
     assert {record.status for record in rig.orders(option.key)} == {OrderStatus.FILLED, OrderStatus.EXPIRED}
@@ -155,7 +155,7 @@ def test_older_books_catch_up_with_the_end_of_a_contract() -> None:
     before = rig._engine.dump()
     to_expiry(rig, "203")
     after = caught_up(before, rig.state.orders.values(), rig.state.fills.values())
-    assert (after.cash, after.positions) == (rig._engine.cash, ())
+    assert (after.cash, after.positions) == (rig._engine.ledger.total_cash, ())
 
 
 def test_an_expired_contract_cannot_be_closed() -> None:

@@ -102,13 +102,13 @@ def submit_at_venue(rig: Rig, name: str, **terms: Any) -> None:
 def hold_at_venue(rig: Rig, quantity: int, symbol: str = "AAPL") -> None:
     """Let the venue hold *quantity*, whatever was traded."""
     instrument = make_instrument(symbol)
-    rig._engine._ledger.instruments[instrument.key] = instrument
-    if rig._engine.last_price(instrument.key) is None:
+    rig._engine.ledger.instruments[instrument.key] = instrument
+    if rig._engine.ledger.last_price(instrument.key) is None:
         rig.price("20", symbol)
     if quantity:
-        rig._engine._ledger.positions[instrument.key] = D(quantity)
+        rig._engine.ledger.positions[instrument.key] = D(quantity)
     else:
-        rig._engine._ledger.positions.pop(instrument.key, None)
+        rig._engine.ledger.positions.pop(instrument.key, None)
 
 
 def trade_in_tws(rig: Rig, side: OrderSide, quantity: int, price: str, name: str = "TWS-1") -> None:

@@ -172,4 +172,4 @@ def test_waiting_orders_and_their_ends_survive_a_restart(at: datetime, order: Ma
     assert play(again, one) == play(engine, one)
     assert again.expire(at + timedelta(days=9)) == engine.expire(at + timedelta(days=9))
     assert again.order("E9").status is OrderStatus.EXPIRED  # type: ignore[union-attr]
-    assert again.positions() == {"AAPL": Decimal(10)}
+    assert again.ledger.positions == {"AAPL": Decimal(10)}

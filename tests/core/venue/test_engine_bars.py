@@ -32,7 +32,7 @@ def holding(engine: MatchingEngine, bracket: Any, bar: Any) -> MatchingEngine:
 def test_a_market_entry_fills_at_the_open(engine: MatchingEngine, bracket: Any, bar: Any, reported: Any) -> None:
     engine.submit(bracket(), T0)
     assert reported(engine.on_bar("AAPL", bar("100 101 99 100.5"))) == ["E 10@100", "E FILLED"]
-    assert engine.last_price("AAPL") == (D("100.5"), T0 + timedelta(minutes=1))
+    assert engine.ledger.last_price("AAPL") == (D("100.5"), T0 + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
@@ -249,12 +249,12 @@ class TestVolume:
         assert reported(engine.on_bar("AAPL", bar("101 102 100 101", 0, "30"))) == ["E 3@100"]
         words = reported(engine.on_bar("AAPL", bar("101 102 97 98", 1, "30")))
         assert words == ["S 3@98", "T WORKING", "E 3@100"]
-        assert engine.positions() == {"AAPL": D(3)}
+        assert engine.ledger.positions == {"AAPL": D(3)}
 
 
 def test_instruments_do_not_meet_each_others_bars(holding: MatchingEngine, bar: Any, reported: Any) -> None:
     assert reported(holding.on_bar("MSFT", bar("50 60 40 50", 1, symbol="MSFT"))) == []
-    assert holding.positions() == {"AAPL": D(10)}
+    assert holding.ledger.positions == {"AAPL": D(10)}
 
 
 def test_a_restored_book_knows_a_triggered_stop(bracket: Any, bar: Any) -> None:

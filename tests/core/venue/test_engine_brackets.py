@@ -38,20 +38,25 @@ def test_one_exit_fills_and_the_other_is_cancelled(  # noqa: PLR0917 - pytest gi
     engine.submit(bracket(), at())
     assert reported(price(engine, "100")) == ["E 10@100", "E FILLED"]
     assert reported(price(engine, value, 2)) == [filled, f"{filled[0]} FILLED", cancelled]
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def test_a_short_bracket_is_the_mirror(engine: MatchingEngine, bracket: Any, reported: Any) -> None:
     engine.submit(bracket("SELL", stop="102", target="96"), at())
     price(engine, "100")
     assert reported(price(engine, "103", 2)) == ["S 10@103", "S FILLED", "T CANCELLED"]
-    assert engine.cash == 3000 - 30
+    assert engine.ledger.total_cash == 3000 - 30
 
 
 def test_children_are_held_until_the_parent_fills(engine: MatchingEngine, bracket: Any, reported: Any) -> None:
     engine.submit(bracket(kind="LIMIT", limit_price="99"), at())
     assert reported(price(engine, "105")) == []
     assert reported(price(engine, "99", 2)) == ["E 10@99", "E FILLED"]
+
+
+def test_a_split_ends_an_entry_and_what_waits_for_it_once(engine: MatchingEngine, bracket: Any, reported: Any) -> None:
+    engine.submit(bracket(kind="LIMIT", limit_price="99"), at())
+    assert reported(engine.split("AAPL", D(2), at(1))) == ["E CANCELLED", "S CANCELLED", "T CANCELLED"]
 
 
 def test_an_unfilled_parent_takes_its_children_with_it(engine: MatchingEngine, bracket: Any, reported: Any) -> None:
@@ -86,7 +91,7 @@ def test_a_stop_hit_while_the_parent_still_fills_covers_what_comes_later(
     price(engine, "100", size="4")
     assert reported(price(engine, "97", 2, size="4")) == ["S 4@97", "T WORKING"]
     assert reported(price(engine, "97", 3)) == ["E 6@97", "E FILLED", "S 6@97", "S FILLED", "T CANCELLED"]
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def test_a_parent_cancelled_after_its_stop_sold_everything_leaves_nothing_working(
@@ -104,7 +109,7 @@ def test_a_partial_target_reduces_the_stop(engine: MatchingEngine, bracket: Any,
     assert reported(price(engine, "104", 2, size="3")) == ["T 3@104", "S WORKING"]
     assert engine.orders()[1].quantity == 7
     assert reported(price(engine, "98", 3)) == ["S 7@98", "S FILLED", "T CANCELLED"]
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def two_tranches(bracket: Any, order: Any) -> Any:
@@ -126,7 +131,7 @@ def test_each_tranche_is_its_own_pair_even_without_a_group_name(
     price(engine, "100")
     assert reported(price(engine, "104", 2)) == ["T1 6@104", "T1 FILLED", "S1 CANCELLED"]
     assert reported(price(engine, "97", 3)) == ["S2 4@97", "S2 FILLED", "T2 CANCELLED"]
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def test_a_partly_filled_parent_protects_the_first_tranche_first(
@@ -137,7 +142,7 @@ def test_a_partly_filled_parent_protects_the_first_tranche_first(
     assert reported(engine.cancel("E", at(2))) == ["E CANCELLED", "S2 WORKING", "T2 WORKING"]
     assert [update.quantity for update in engine.orders()] == [10, 6, 6, 2, 2]
     price(engine, "97", 3)
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def test_a_tranche_the_parent_never_reached_is_cancelled(
@@ -191,7 +196,7 @@ def test_exits_larger_than_the_entry_are_cut_to_it(engine: MatchingEngine, brack
     engine.submit(orders, at())
     assert reported(price(engine, "100")) == ["E 6@100", "E FILLED", "S WORKING", "T WORKING"]
     price(engine, "90", 2)
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 def test_entries_in_one_group_are_alternatives(engine: MatchingEngine, order: Any, reported: Any) -> None:

@@ -147,13 +147,13 @@ def check(engine: MatchingEngine, orders: Any) -> None:
     filled = defaultdict(Decimal)
     held = defaultdict(Decimal)
     cash = CASH
-    for fill in engine.fills:
+    for fill in engine.ledger.fills:
         filled[fill.client_order_id] += fill.quantity
         held[fill.bracket_id] += fill.side.sign * fill.quantity
         cash -= fill.side.sign * fill.quantity * fill.price + fill.commission
-    assert engine.cash == cash
-    value = sum((q * engine.last_price(key)[0] for key, q in engine.positions().items()), Decimal(0))
-    assert engine.equity == cash + value
+    assert engine.ledger.total_cash == cash
+    value = sum((q * engine.ledger.last_price(key)[0] for key, q in engine.ledger.positions.items()), Decimal(0))
+    assert engine.ledger.equity == cash + value
     working = open_orders(engine)
     for name, order in orders.items():
         assert filled[name] <= order.quantity
@@ -210,8 +210,8 @@ def test_submitting_everything_twice_changes_nothing(story: Any) -> None:
         if kind == "bracket":
             again = act(twice, step, kind, what)
             assert not [event for event in again if isinstance(event, Fill)]
-    assert twice.fills == once.fills
-    assert twice.positions() == once.positions()
+    assert twice.ledger.fills == once.ledger.fills
+    assert twice.ledger.positions == once.ledger.positions
 
 
 @settings(max_examples=60, deadline=None)
@@ -230,13 +230,22 @@ def test_fills_lie_inside_the_bar_but_for_slippage(story: Any) -> None:
 @given(story=days())
 def test_what_is_remembered_of_worth_and_of_orders_is_never_old(story: Any) -> None:
     engine = new_engine(None)
-    before = engine.changes, list(engine.active()), engine.positions()
+    ledger = engine.ledger
+
+    def is_worth() -> Any:
+        values = [held * ledger.prices[key] for key, held in ledger.positions.items()]
+        return ledger.total_cash + sum(values), sum(map(abs, values))
+
+    before = engine.changes, list(engine.active()), dict(ledger.positions)
     for step, (kind, what) in enumerate(story):
-        engine.worth()
+        ledger.worth()
         act(engine, step, kind, what)
-        after = engine.changes, list(engine.active()), engine.positions()
+        after = engine.changes, list(engine.active()), dict(ledger.positions)
         assert after[0] != before[0] or after == before
         before = after
-        assert engine.worth() == (engine.equity, engine.gross_value)
-        engine.move_cash(Usd(Decimal(1)))
-        assert engine.worth() == (engine.equity, engine.gross_value)
+        assert ledger.worth() == (ledger.equity, ledger.gross_value) == is_worth()
+        ledger.move_cash(Usd(Decimal(1)))
+        assert ledger.worth() == is_worth()
+        if kind == "bracket":
+            engine.split(what[0].instrument.key, Decimal(2), T0 + timedelta(minutes=step))
+            assert ledger.worth() == is_worth()

@@ -34,9 +34,9 @@ def priced(price: str = "100", **settings: Any) -> MatchingEngine:
 def test_a_market_order_fills_at_once_at_the_known_price(order: Any, reported: Any) -> None:
     engine = priced()
     assert reported(engine.submit([order("E", "BUY", "MARKET")], at())) == ["E WORKING", "E 10@100", "E FILLED"]
-    assert engine.cash == 2000
-    assert engine.equity == 3000
-    assert engine.positions() == {"AAPL": D(10)}
+    assert engine.ledger.total_cash == 2000
+    assert engine.ledger.equity == 3000
+    assert engine.ledger.positions == {"AAPL": D(10)}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OrderType if kind.row.phase is Phase.ANY])
@@ -120,7 +120,7 @@ def test_one_bad_child_rejects_the_whole_transmission(bracket: Any, reported: An
     orders = bracket()
     orders[1] = msgspec.structs.replace(orders[1], stop_price=None)
     assert reported(engine.submit(orders, at())) == ["E REJECTED", "S REJECTED", "T REJECTED"]
-    assert engine.positions() == {}
+    assert engine.ledger.positions == {}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_duplicate_is_refused_and_the_first_keeps_its_state(order: Any, report
     engine.submit([first], at())
     (again,) = engine.submit([first], at(1))
     assert (again.status, again.reason) == (OrderStatus.FILLED, "duplicate client order id refused: E")
-    assert engine.positions() == {"AAPL": D(10)}
+    assert engine.ledger.positions == {"AAPL": D(10)}
     assert reported(engine.submit([first, order("S", "SELL", "STOP", stop_price="90")], at(2))) == [
         "E FILLED",
         "S REJECTED",
@@ -240,23 +240,23 @@ def test_the_minimum_commission_is_charged_once_an_order(order: Any) -> None:
     engine.submit([order("E", "BUY", "LIMIT", "300", limit_price="90")], at())
     for second, size in enumerate((50, 100, 150)):
         engine.on_price("AAPL", Price(D(90)), at(second + 1), size=D(size))
-    assert [fill.commission for fill in engine.fills] == [D("1.00"), 0, D("0.50")]
-    assert engine.cash == 3000 - 300 * 90 - D("1.50")
+    assert [fill.commission for fill in engine.ledger.fills] == [D("1.00"), 0, D("0.50")]
+    assert engine.ledger.total_cash == 3000 - 300 * 90 - D("1.50")
 
 
 def test_execution_ids_rise(order: Any) -> None:
     engine = priced()
     for number in range(3):
         engine.submit([order(f"E{number}", "BUY", "MARKET", "1")], at())
-    assert [fill.exec_id for fill in engine.fills] == ["SIM00000001.01", "SIM00000002.01", "SIM00000003.01"]
+    assert [fill.exec_id for fill in engine.ledger.fills] == ["SIM00000001.01", "SIM00000002.01", "SIM00000003.01"]
 
 
 def test_a_short_position_loses_when_the_price_rises(order: Any) -> None:
     engine = priced()
     engine.submit([order("E", "SELL", "MARKET")], at())
-    assert (engine.cash, engine.equity, engine.gross_value) == (4000, 3000, 1000)
+    assert (engine.ledger.total_cash, engine.ledger.equity, engine.ledger.gross_value) == (4000, 3000, 1000)
     engine.on_price("AAPL", Price(D(110)), at(1))
-    assert (engine.equity, engine.gross_value) == (2900, 1100)
+    assert (engine.ledger.equity, engine.ledger.gross_value) == (2900, 1100)
 
 
 def test_an_option_counts_with_its_multiplier(order: Any) -> None:
@@ -264,7 +264,7 @@ def test_an_option_counts_with_its_multiplier(order: Any) -> None:
     engine = MatchingEngine(cash=Usd(D(3000)))
     engine.on_price(option.key, Price(D("2.50")), T0)
     engine.submit([order("E", "BUY", "MARKET", "2", instrument=option)], at())
-    assert (engine.cash, engine.equity) == (2500, 3000)
+    assert (engine.ledger.total_cash, engine.ledger.equity) == (2500, 3000)
 
 
 def test_time_never_runs_back(order: Any) -> None:
@@ -287,8 +287,8 @@ def test_forgetting_keeps_what_still_matters(bracket: Any, order: Any, reported:
     engine.submit([order("E9", "BUY", "MARKET", "1")], at())
     engine.forget(at(3600))
     assert [update.client_order_id for update in engine.orders()] == ["E", "S", "T"]
-    assert engine.fills == []
+    assert engine.ledger.fills == []
     assert "S 10@98" in reported(engine.on_price("AAPL", Price(D(98)), at(3601)))
     engine.forget(at(7200))
     assert engine.orders() == []
-    assert engine.positions() == {"AAPL": D(1)}
+    assert engine.ledger.positions == {"AAPL": D(1)}

@@ -154,7 +154,7 @@ class SimulatedBroker:
             self._open_kept(book, engine)
 
     def _open_new(self, engine: MatchingEngine) -> None:
-        self._engine = engine
+        self._engine, self._ledger = engine, engine.ledger
         now = self._clock.now()
         self._as_of = self._clock.as_of if isinstance(self._clock, BarClock) else now
         self._sessions = [(self._session_of(now), now)]
@@ -162,18 +162,18 @@ class SimulatedBroker:
 
     def _open_kept(self, book: SimulatedBook, engine: MatchingEngine) -> None:
         """Go on where *book* ends, and queue what it remembers for delivery."""
-        self._engine = engine
+        self._engine, self._ledger = engine, engine.ledger
         self._as_of = book.as_of
         self._sessions = list(zip(book.sessions, book.session_starts, strict=True))
         self._prior_close_equity = book.prior_close_equity
         if isinstance(self._clock, BarClock):
             self._clock.advance(book.as_of)
         states = sorted(engine.orders(), key=lambda update: update.at)
-        self._events.extend(engine.fills)
+        self._events.extend(self._ledger.fills)
         self._events.extend(states)
         for instrument in engine.instruments():
             self._follow(instrument)
-        self._currencies.update(engine.balances.keys() - {engine.base})
+        self._currencies.update(self._ledger.balances.keys() - {self._ledger.base})
 
     def require(self, known: Marks) -> None:
         """Refuse to continue with books that are older than what they reported to the state.
@@ -288,12 +288,11 @@ class SimulatedBroker:
         now = self._clock.now()
         self._roll(now)
         self._take_rates(now)
-        engine = self._engine
-        equity, gross_value = engine.worth()
+        equity, gross_value = self._ledger.worth()
         buying_power = equity * self._buying_power_multiple - gross_value
         return AccountSnapshot(
             equity=equity,
-            cash=engine.cash,
+            cash=self._ledger.total_cash,
             buying_power=Usd(max(buying_power, ZERO)),
             taken_at=now,
             prior_close_equity=self._prior_close_equity,
@@ -315,9 +314,9 @@ class SimulatedBroker:
             is_complete=True,
             account_id=ACCOUNT_ID,
             orders=tuple(engine.orders()),
-            fills=tuple(engine.fills),
-            positions=engine.positions(),
-            holdings=tuple(engine.holdings()),
+            fills=tuple(self._ledger.fills),
+            positions=dict(self._ledger.positions),
+            holdings=tuple(self._ledger.holdings()),
             working=tuple(engine.working()),
         )
 
@@ -346,13 +345,13 @@ class SimulatedBroker:
             InputError: more would be taken out than there is cash.
             OutcomeUnknownError: the books could not be written.
         """
-        if self._engine.cash + amount < ZERO:
+        if self._ledger.total_cash + amount < ZERO:
             raise InputError(
                 "not_enough_cash",
-                f"{-amount:f} cannot be taken out: there are {self._engine.cash:.2f} in cash.",
+                f"{-amount:f} cannot be taken out: there are {self._ledger.total_cash:.2f} in cash.",
                 hint="Close something first, or take out less.",
             )
-        self._engine.move_cash(amount)
+        self._ledger.move_cash(amount)
         self._keep(())
 
     # ----------------------------------------------------------------- prices
@@ -364,7 +363,7 @@ class SimulatedBroker:
 
     def has_price(self, instrument: Instrument) -> bool:
         """Return whether a market order in *instrument* would fill at once."""
-        return self._engine.last_price(instrument.key) is not None
+        return self._ledger.last_price(instrument.key) is not None
 
     def set_price(self, instrument: Instrument, price: Price, at: datetime) -> None:
         """Report the price of *instrument*: resting orders meet it.
@@ -394,7 +393,7 @@ class SimulatedBroker:
         for currency in self._currencies:
             rate = self._rates.of(currency, now)
             if rate is not None:
-                self._engine.set_rate(currency, rate.value, rate)
+                self._ledger.set_rate(currency, rate.value, rate)
 
     def _meets_last(self, orders: Sequence[Order]) -> bool:
         """Return False where the last close is history for *orders*, or no market was open at it."""
@@ -425,19 +424,19 @@ class SimulatedBroker:
         if instrument.market_type is MarketType.OPTIONS or key in keys:
             return
         self._keys[symbol] = (*keys, key)
-        known = self._engine.last_price(symbol)
-        if known is not None and self._engine.last_price(key) is None:
+        known = self._ledger.last_price(symbol)
+        if known is not None and self._ledger.last_price(key) is None:
             self._unsaved.extend(self._engine.on_price(key, *known))
 
     def _look(self, prices: PriceSource, instrument: Instrument, now: datetime) -> None:
         quote = prices.latest(instrument, now)
-        known = self._engine.last_price(instrument.key)
+        known = self._ledger.last_price(instrument.key)
         if quote is not None and (known is None or quote.at > known[1]):
-            self._engine.mark_theoretical(instrument.key, is_theoretical=quote.source == THEORETICAL)
+            self._ledger.mark_theoretical(instrument.key, is_theoretical=quote.source == THEORETICAL)
             self._unsaved.extend(self._engine.on_price(instrument.key, quote.price, quote.at))
             bars = self._bars.bars(instrument.bars_name, until=now + LAST_SECOND)[-1:] if self._bars is not None else ()
             for bar in bars if instrument.market_type is not MarketType.OPTIONS else ():
-                self._engine.see_bar(instrument.key, bar, quote.at)
+                self._ledger.see(instrument.key, bar.close, quote.at, bar.volume)
 
     # ------------------------------------------------------------------- bars
 
@@ -508,7 +507,7 @@ class SimulatedBroker:
                 if self._outside_rth or self._is_open(key, bar.start, bar.end):
                     steps.append(BarStep(key, bar, auctions_in(bar.start, bar.end) if has_waiting else ()))
                 else:
-                    engine.see_bar(key, bar)
+                    self._ledger.see(key, bar.close, bar.end, bar.volume)
             if self._options:
                 steps.extend(self._option_steps(bar))
         self._unsaved.extend(engine.on_bars(steps))
@@ -530,7 +529,7 @@ class SimulatedBroker:
             if has_expired(instrument, bar.start):
                 del options[key]
             elif self._is_open(key, bar.start, bar.end) and (made := self._option_bar(instrument, bar)) is not None:
-                self._engine.mark_theoretical(key, is_theoretical=True)
+                self._ledger.mark_theoretical(key, is_theoretical=True)
                 yield BarStep(key, made)
 
     # ------------------------------------------------------------------ books
@@ -552,7 +551,7 @@ class SimulatedBroker:
         self._rolled_at, session = now, self._session_of(now)
         if session <= self._sessions[-1][0]:
             return False
-        self._prior_close_equity = engine.equity
+        self._prior_close_equity = self._ledger.equity
         self._pay_dividends(self._sessions[-1][0], session)
         sent_before = ended_at - LAST_SECOND if self._fills_at_next_open else None
         # Opening the books again would find the same.
@@ -564,11 +563,11 @@ class SimulatedBroker:
     def _pay_dividends(self, before: str, session: str) -> None:
         """Pay the dividends of the sessions after *before*, up to *session*, on what is held when they begin."""
         due = [each for each in self._dividends if before < each.ex_date.isoformat() <= session]
-        held = self._engine.positions() if due else {}
+        held = self._ledger.positions if due else {}
         for each in due:
             amount = Usd((held.get(each.symbol, ZERO) * each.value).quantize(CENT))
             if amount:
-                self._engine.move_cash(amount)
+                self._ledger.move_cash(amount)
                 self.dividends_paid = Usd(self.dividends_paid + amount)
 
     def _settle_expired(self, now: datetime) -> None:
@@ -588,7 +587,7 @@ class SimulatedBroker:
     def _value_at_expiry(self, instrument: Instrument, at: datetime) -> Price | None:
         """Return the intrinsic value of a contract that is settled *at*; None while nothing has a price."""
         underlying = underlying_of(instrument)
-        known = self._engine.last_price(underlying.key)
+        known = self._ledger.last_price(underlying.key)
         price = None if known is None or known[1] > at else known[0]
         if self._bars is not None and is_settled_at_opening(instrument):
             session = self._bars.bars(underlying.bars_name, after=at, until=at + SESSION)
@@ -597,7 +596,7 @@ class SimulatedBroker:
             price = quote.price
         if price is not None:
             return intrinsic_value(instrument, price)
-        own = self._engine.last_price(instrument.key)
+        own = self._ledger.last_price(instrument.key)
         return own[0] if own is not None else None
 
     def _hold_auctions(self, now: datetime) -> None:
