@@ -101,6 +101,7 @@ class Gatherer:
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
         self.exposures = ExposureBook()
+        self._status: tuple[tuple[MarketType, datetime], MarketStatus] | None = None
         self._protections = None if limits.protections is NO_PROTECTIONS else _reader(limits, protections)
 
     async def snapshot(
@@ -146,7 +147,7 @@ class Gatherer:
             now=now,
             account=account,
             quote=quote,
-            market=self._market(instrument, now),
+            market=self._market(instrument.market_type, now),
             day_trades=self._day_trades(state, account, now),
             exposures=exposures,
             rate=await self.rate(instrument, quote.price if quote else signal_price),
@@ -288,6 +289,10 @@ class Gatherer:
         found = {instrument.key: self.quote(instrument, now) for instrument in instruments}
         return {key: quote for key, quote in found.items() if quote is not None}
 
-    def _market(self, instrument: Instrument, now: datetime) -> MarketStatus:
-        market = market_status(instrument.market_type, now)
-        return replace(market, is_certain=True) if self._follows_bars else market
+    def _market(self, market_type: MarketType, now: datetime) -> MarketStatus:
+        """Return whether a market trades; worked out once for all that is asked of it at one moment."""
+        if self._status is None or self._status[0] != (market_type, now):
+            market = market_status(market_type, now)
+            market = replace(market, is_certain=True) if self._follows_bars else market
+            self._status = ((market_type, now), market)
+        return self._status[1]

@@ -153,35 +153,38 @@ class _Held(NamedTuple):
 class ExposureBook:
     """What is exposed, worked out again only of what changed since the last look."""
 
-    __slots__ = ("_held", "_made", "_seen", "_working")
+    __slots__ = ("_made", "_prices", "_seen", "_working")
 
     def __init__(self) -> None:
         """Start without a look."""
         self._seen: tuple[object, int, tuple[int, ...]] | None = None
+        self._prices = 0
         self._made: dict[str, _Held] = {}
-        self._held: dict[str, Exposure] = {}
         self._working: list[Exposure] = []
 
     def __call__(self, state: State) -> tuple[Exposure, ...]:
         """Return what ``exposures_of`` returns."""
         orders, positions = state.orders, state.positions
         fresh = orders.additions - (self._seen[1] if self._seen else 0)
-        kept = (
-            orders.rewrites,
-            len(orders) - orders.additions,
-            positions.additions,
-            positions.rewrites,
-            len(positions),
-        )
+        kept = (orders.rewrites, len(orders) - orders.additions, positions.additions, len(positions))
         if self._seen is None or self._seen[0] is not orders or self._seen[2] != kept:
             by_key, entries = _open_orders(state)
             self._made = {key: self._make(row, by_key.get(key, []), state) for key, row in positions.items()}
-            self._held = {key: made.exposure for key, made in self._made.items()}
             self._working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
-        elif fresh:
-            self._add(state, orders.newest(fresh))
-        self._seen = (orders, orders.additions, kept)
-        return (*self._held.values(), *self._working)
+        else:
+            if self._prices != positions.rewrites:
+                self._made = {
+                    key: self._make(row, self._orders_of(key, state), state) for key, row in positions.items()
+                }
+            if fresh:
+                self._add(state, orders.newest(fresh))
+        self._seen, self._prices = (orders, orders.additions, kept), positions.rewrites
+        return (*[made.exposure for made in self._made.values()], *self._working)
+
+    def _orders_of(self, key: str, state: State) -> list[OrderRecord]:
+        """Return the open orders of *key*, which have not changed since the last look."""
+        known = self._made.get(key)
+        return [each for each in state.orders.of(key) if each.is_open] if known is None else known.orders
 
     def _make(self, row: PositionRecord, orders: list[OrderRecord], state: State) -> _Held:
         """Return the exposure of *row*: with another price alone it is worth something else, and risks the same."""
@@ -203,9 +206,9 @@ class ExposureBook:
     def _add(self, state: State, records: Iterable[OrderRecord]) -> None:
         for record in records:
             key = record.order.instrument.key
-            if key in self._held:
+            if key in self._made:
                 open_orders = [r for r in state.orders.of(key) if r.is_open]
-                self._held[key] = _held(state.positions[key], open_orders, state.brackets)
+                self._made[key] = self._make(state.positions[key], open_orders, state)
             if record.is_open and record.order.role is OrderRole.ENTRY:
                 self._working.append(_working(record, state.brackets.get(record.order.bracket_id)))
 

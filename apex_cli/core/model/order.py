@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple, Self, assert_never
 
 from apex_cli.core.model.base import Value
@@ -162,12 +163,12 @@ class EntryOrder(StrEnum):
     ADAPTIVE_MARKET = "adaptive_market"
     ADAPTIVE_LIMIT = "adaptive_limit"
 
-    @property
+    @cached_property
     def order_type(self) -> OrderType:
         """The order type of the same name."""
         return OrderType[self.name]
 
-    @property
+    @cached_property
     def has_limit(self) -> bool:
         """True when the entry pays the signal's price at most."""
         return self.order_type.row.needs_limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from apex_cli.core.model.agent import Proposal
 from apex_cli.core.model.base import Value
@@ -131,8 +132,13 @@ class Signal(Value, frozen=True, kw_only=True):
         """What kind of news it is, by the words in its strategy and source; what an agent says is no news."""
         if self.proposal is not None:
             return NO_FAMILY
-        words = f"{self.strategy} {self.source}".lower().replace("_", " ").replace("-", " ")
-        return next((family for family, marks in FAMILY_WORDS.items() if any(m in words for m in marks)), NO_FAMILY)
+        return _family_of(self.strategy, self.source)
+
+
+@lru_cache(maxsize=256)
+def _family_of(strategy: str, source: str) -> SignalFamily:
+    words = f"{strategy} {source}".lower().replace("_", " ").replace("-", " ")
+    return next((family for family, marks in FAMILY_WORDS.items() if any(m in words for m in marks)), NO_FAMILY)
 
 
 def market_view(signal: Signal) -> int:

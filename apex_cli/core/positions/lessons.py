@@ -61,7 +61,7 @@ def prediction_in(metadata: dict[str, str | int | float | bool | None]) -> tuple
 def entry_conditions(opportunity: Opportunity) -> EntryConditions:
     """Return what a learner will want to know of an entry on *opportunity*."""
     metadata = opportunity.signal.metadata
-    traits = {name: value for name in TRAITS if (value := fraction_in(metadata, name)) is not None}
+    traits = {name: value for name in TRAITS if name in metadata and (value := fraction_in(metadata, name)) is not None}
     direction, probability = prediction_in(metadata) or (None, None)
     return EntryConditions(
         score=opportunity.opportunity_score,

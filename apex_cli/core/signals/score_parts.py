@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from math import log10
 from typing import NamedTuple
 
@@ -62,11 +63,14 @@ STYLE_WORDS = {
     Style.REVERSAL: ("reversion", "reversal", "pullback", "oversold", "overbought", "fade"),
 }
 TIMING = {
-    Style.MOMENTUM: ("0.9", "1.0", "0.5", "0.8", "0.6", "0.4"),
-    Style.REVERSAL: ("0.5", "0.7", "0.9", "0.8", "0.6", "0.4"),
-    Style.OTHER: ("0.6", "0.8", "0.7", "0.8", "0.7", "0.4"),
+    style: {part: Part(Decimal(value)) for part, value in zip(DayPart, values.split(), strict=True)}
+    for style, values in {
+        Style.MOMENTUM: "0.9 1.0 0.5 0.8 0.6 0.4",
+        Style.REVERSAL: "0.5 0.7 0.9 0.8 0.6 0.4",
+        Style.OTHER: "0.6 0.8 0.7 0.8 0.7 0.4",
+    }.items()
 }
-"""Value by style, in the order of ``DayPart``.
+"""Value by style and part of the session.
 
 Volume and volatility are high after the opening and before the close and low between (Jain and Joh, "The Dependence
 between Hourly Prices and Trading Volume", J. Financial and Quantitative Analysis 23, 1988): breakouts want them,
@@ -117,15 +121,17 @@ def timing_part(signal: Signal, now: datetime) -> Part:
         return Part(Decimal("0.7"))
     if market is MarketType.FOREX:
         return Part(Decimal("1.0") if now.hour in OVERLAP else Decimal("0.8") if now.hour in ACTIVE else HALF)
-    return Part(Decimal(TIMING[style_of(signal.strategy)][list(DayPart).index(day_part(now))]))
+    return TIMING[style_of(signal.strategy)][day_part(now)]
 
 
+@lru_cache(maxsize=256)
 def style_of(strategy: str) -> Style:
     """Return how a strategy trades, by the words in its name."""
     name = strategy.lower()
     return next((style for style, words in STYLE_WORDS.items() if any(w in name for w in words)), Style.OTHER)
 
 
+@lru_cache(maxsize=1)
 def day_part(now: datetime) -> DayPart:
     """Return the part of the NYSE session that *now*, aware, lies in."""
     bounds = session_bounds(session_date(now))
