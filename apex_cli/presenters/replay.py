@@ -26,7 +26,7 @@ from apex_cli.presenters.history import (
 )
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, share, signed, units
+from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, rounded, share, signed, units
 from apex_cli.presenters.screen.plots import WIDTH, curve_rows, depth_rows
 
 LAST_TRADES = 10
@@ -150,7 +150,7 @@ def headline(report: ReplayReport) -> tuple[Figure, ...]:
     sure = f"90 % between {interval.low:+.2f} and {interval.high:+.2f}" if interval else ""
     return (
         Figure("Equity", f"{money(report.start_equity)} to {money(report.end_equity)} {account_currency()}"),
-        gain_figure("Return", change, f"{change * 100:+z.1f} %"),
+        gain_figure("Return", change, f"{rounded(change * 100, '+.1f')} %"),
         Figure("Trades", f"{numbers.round_trips} closed", note=f"{len(report.open_positions)} open at the end"),
         *win_rates(numbers),
         Figure("Expectancy", r_multiple(numbers.expectancy_r), note="before costs"),

@@ -17,7 +17,16 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.plans import TradePlan
 from apex_cli.core.reports.tearsheet import PricePath, TradeSheet
 from apex_cli.presenters.pages.charts import html_text
-from apex_cli.presenters.screen.formats import DASH, THEORETICAL_MARK, THEORETICAL_NOTE, moment, money, signed, units
+from apex_cli.presenters.screen.formats import (
+    DASH,
+    THEORETICAL_MARK,
+    THEORETICAL_NOTE,
+    moment,
+    money,
+    rounded,
+    signed,
+    units,
+)
 from apex_cli.presenters.screen.formats import price as price_text
 
 WIDTH, HEIGHT = 600, 130
@@ -275,7 +284,7 @@ def _stop_way(plan: TradePlan, path: PricePath, frame: _Frame) -> str:
 
 
 def _r(value: Decimal | None) -> str:
-    return DASH if value is None else f"{value:+z.2f}"
+    return DASH if value is None else rounded(value, "+.2f")
 
 
 def _toned(amount: Decimal, text: str) -> str:

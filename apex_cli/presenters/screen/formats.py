@@ -22,6 +22,20 @@ def number(quantity: Decimal) -> int | float:
     return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
 
 
+def rounded(value: Decimal, form: str) -> str:
+    """Return *value* in *form*, without the minus sign where it rounds to nothing.
+
+    ``z`` in a form does that, too, but from Python 3.13 on it imports the decimals that are written in Python.
+
+    >>> rounded(Decimal("-0.001"), ",.2f"), rounded(Decimal("-0.001"), "+.2f"), rounded(Decimal("-1234.5"), ",.2f")
+    ('0.00', '+0.00', '-1,234.50')
+    """
+    text = format(value, form)
+    if text[0] == "-" and not text.strip("-0."):
+        return ("+" if form[0] == "+" else "") + text[1:]
+    return text
+
+
 MOST_DECIMALS = 8
 """Prices of coins have so many; more of them come from a division."""
 
@@ -38,7 +52,7 @@ def exact(value: Decimal) -> str:
     places = -exponent if isinstance(exponent, int) else 0
     if places > MOST_DECIMALS:
         places = 6 if abs(value) >= SMALL else 5 - value.adjusted()
-    whole, _, decimals = f"{value:z.{max(2, places)}f}".partition(".")
+    whole, _, decimals = rounded(value, f".{max(2, places)}f").partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
@@ -62,7 +76,7 @@ def money(amount: Decimal) -> str:
     >>> money(Decimal("-1234.5"))
     '-1,234.50'
     """
-    return f"{amount:z,.2f}"
+    return rounded(amount, ",.2f")
 
 
 def rate_text(rate: Rate) -> str:
@@ -92,7 +106,7 @@ def signed(amount: Decimal) -> str:
     >>> signed(Decimal("1234.5")), signed(Decimal("-0.001"))
     ('+1,234.50', '+0.00')
     """
-    return f"{amount:+z,.2f}"
+    return rounded(amount, "+,.2f")
 
 
 THEORETICAL_MARK = "*"
@@ -119,7 +133,7 @@ def price(value: Decimal | None) -> str:
         return DASH
     exponent = value.normalize().as_tuple().exponent
     places = max(2, min(-exponent, 6)) if isinstance(exponent, int) else 2
-    return f"{value:z,.{places}f}"
+    return rounded(value, f",.{places}f")
 
 
 def percent(fraction_in_percent: Decimal) -> str:
@@ -128,7 +142,7 @@ def percent(fraction_in_percent: Decimal) -> str:
     >>> percent(Decimal("4.166"))
     '+4.17 %'
     """
-    return f"{fraction_in_percent:+z.2f} %"
+    return f"{rounded(fraction_in_percent, '+.2f')} %"
 
 
 def share(fraction: Decimal | float, places: int = 0) -> str:
@@ -142,7 +156,7 @@ def share(fraction: Decimal | float, places: int = 0) -> str:
 
 def ratio(value: Decimal | None) -> str:
     """Return a ratio such as reward:risk with two decimals, or a dash."""
-    return DASH if value is None else f"{value:z.2f}"
+    return DASH if value is None else rounded(value, ".2f")
 
 
 def score_text(score: Decimal | None) -> str:
@@ -160,7 +174,7 @@ def r_multiple(value: Decimal | None) -> str:
     >>> r_multiple(Decimal("1.5"))
     '+1.50 R'
     """
-    return DASH if value is None else f"{value:+z.2f} R"
+    return DASH if value is None else f"{rounded(value, '+.2f')} R"
 
 
 def gain(amount: Decimal, text: str = "") -> Cell:

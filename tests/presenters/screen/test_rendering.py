@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import doctest
 import io
+import subprocess
+import sys
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from apex_cli.presenters.screen import blocks, fit, formats
@@ -35,6 +40,23 @@ def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0
     assert found.failed == 0
+
+
+@given(st.decimals(), st.sampled_from([".2f", ",.2f", "+.2f", "+,.2f", "+.1f", ",.6f"]))
+def test_a_rounded_number_is_what_python_makes_of_it_without_a_negative_zero(value: Decimal, form: str) -> None:
+    sign, rest = form[: form[0] == "+"], form[form[0] == "+" :]
+    assert formats.rounded(value, form) == format(value, f"{sign}z{rest}")
+
+
+def test_numbers_are_drawn_without_the_decimals_that_are_written_in_python() -> None:
+    program = (
+        "import sys; from decimal import Decimal as D; from apex_cli.presenters.screen import formats as f\n"
+        "for each in (f.exact, f.units, f.money, f.signed, f.price, f.percent, f.share, f.ratio, f.r_multiple): "
+        "each(D('-0.001')), each(D('1234.5'))\n"
+        "print('_pydecimal' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_plain_text_is_aligned_and_has_no_trailing_blanks() -> None:
