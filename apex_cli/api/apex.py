@@ -258,7 +258,7 @@ class Apex:
                 limit=maybe_amount("limit", limit),
                 reason=reason,
             )
-            return _result(operator.close(operator.close_requests((symbol,), terms)), Closed)
+            return _result(operator.do(*operator.close_requests((symbol,), terms)), Closed)
 
         return self._do(act, notifies=True)
 
@@ -271,11 +271,11 @@ class Apex:
         """
 
         def act(out: Output) -> tuple[Closed, ...]:
-            from apex_cli.app.operator import CloseTerms
+            from apex_cli.app.operator import CloseTerms, without_unfilled
 
             operator = self._operator(out)
-            done = operator.close(operator.close_requests((), CloseTerms(reason=reason)), is_all=True)
-            closed = tuple(each for each in done.results if isinstance(each, Closed))
+            done = without_unfilled(operator.do(*operator.close_requests((), CloseTerms(reason=reason))))
+            closed = done.all_of(Closed)
             _raise_failure(done, {"closed": closed})
             return closed
 
@@ -381,7 +381,7 @@ def _result(done: WorkDone, kind: type[ResultT]) -> ResultT:
     Raises:
         ApexError: there is none, or what was sent is in doubt.
     """
-    found = next((each for each in done.results if isinstance(each, kind)), None)
+    found = next(iter(done.all_of(kind)), None)
     _raise_failure(done, {"result": found})
     if found is None:
         raise RuntimeError(f"no {kind.__name__} among {done.results}")
@@ -394,12 +394,9 @@ def _raise_failure(done: WorkDone, details: dict[str, Any]) -> None:
     Raises:
         ApexError: something failed, or what was sent is in doubt.
     """
-    from apex_cli.app.handover import as_error, reasons_of, status_of
-
-    status = status_of(done)
-    if status is ExitStatus.UNKNOWN_OUTCOME and not done.failures:
-        reason = reasons_of(done)[0]
+    if done.status is ExitStatus.UNKNOWN_OUTCOME and not done.failures:
+        reason = done.reasons[0]
         raise OutcomeUnknownError(reason.code, reason.message, hint="Look at positions and orders.", details=details)
     if done.failures:
-        error = as_error(done.failures[0])
+        error = done.failures[0].as_error()
         raise type(error)(error.code, error.message, hint=error.hint, details={**error.details, **details})

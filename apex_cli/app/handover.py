@@ -1,4 +1,4 @@
-"""Gets work done by whoever holds the executor: this process if it is free, else the one that has it.
+"""Hands work to the process that holds the executor.
 
 A request is a row in the state. The holder takes it, does it, and writes what came of it. This
 process waits and looks: when the holder dies, the operating system frees the lock at once, and
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,21 +18,8 @@ from msgspec.structs import replace
 from apex_cli.app.compose import connected, make_parts, make_service
 from apex_cli.app.resources import alarms_since, executor_holder, executor_lock, new_id, open_store
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
-from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.request import (
-    Answered,
-    Closed,
-    CloseStatus,
-    Failure,
-    ReconcileRequest,
-    RequestRecord,
-    RequestStatus,
-    Work,
-    WorkDone,
-    joined,
-)
+from apex_cli.core.errors import BusyError, ExitStatus, OutcomeUnknownError
+from apex_cli.core.model.request import Failure, RequestRecord, RequestStatus, Work, WorkDone
 from apex_cli.core.state.events import RequestMade
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -45,40 +31,13 @@ if TYPE_CHECKING:
 LOOK_INTERVAL_S = 0.1
 
 
-def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: float) -> WorkDone:
-    """Do *works*, or have them done, and return what came of all of them.
-
-    With *wait_s* 0 nothing is handed over.
+def hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> WorkDone:
+    """Write the request and wait for its end, with a spinner at a terminal.
 
     Raises:
         BusyError: the holder did not begin within *wait_s*; nothing was done.
         OutcomeUnknownError: it began and did not end in time.
     """
-    try:
-        with executor_lock(settings):
-            return event_loop.run(_do(settings, works))
-    except BusyError:
-        if not wait_s:
-            raise
-    return joined([_hand_over(out, settings, work, wait_s) for work in works])
-
-
-async def _do(settings: Settings, works: Sequence[Work]) -> WorkDone:
-    compares = not any(isinstance(work, ReconcileRequest) for work in works)
-    made = make_parts(settings)
-    newest = made.store.view().last_seq
-    async with connected(made, compares=compares) as parts:
-        service = make_service(parts)
-        done = await service.perform_all(works)
-    return _with_alarms(done, settings, made.store, newest)
-
-
-def _with_alarms(done: WorkDone, settings: Settings, store: StateStore, seq: int) -> WorkDone:
-    return replace(done, alarms=tuple(alarm for _, alarm in alarms_since(settings, store.view(), seq)))
-
-
-def _hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> WorkDone:
-    """Write the request and wait for its end, with a spinner at a terminal."""
     store = open_store(settings)
     newest = store.view().last_seq
     request_id = _ask(store, work, wait_s)
@@ -86,7 +45,8 @@ def _hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> Wo
     out.note(f"{holder} holds the executor; handed over, waiting for its answer.")
     try:
         with out.waiting(f"waiting for {holder}"):
-            return _with_alarms(_await(settings, store, request_id, wait_s), settings, store, newest)
+            done = _await(settings, store, request_id, wait_s)
+            return replace(done, alarms=tuple(alarm for _, alarm in alarms_since(settings, store.view(), newest)))
     except KeyboardInterrupt:
         _withdraw(store, request_id)
         raise
@@ -178,38 +138,3 @@ def _withdraw(store: StateStore, request_id: str) -> bool:
             return False
         del tx.requests[request_id]
         return True
-
-
-def as_error(failure: Failure) -> ApexError:
-    """Return a failure as the error it was where it happened."""
-    kinds = {kind.status: kind for kind in ApexError.__subclasses__() if kind.__module__ == ApexError.__module__}
-    kind = kinds.get(ExitStatus(failure.status), ApexError)
-    return kind(failure.code, failure.message, hint=failure.hint, details=failure.details)
-
-
-def status_of(done: WorkDone) -> ExitStatus:
-    """Return the exit status of work with results: unknown outcomes weigh most, then the first failure."""
-    if _unknown(done):
-        return ExitStatus.UNKNOWN_OUTCOME
-    return ExitStatus(done.failures[0].status) if done.failures else ExitStatus.OK
-
-
-def reasons_of(done: WorkDone) -> list[Reason]:
-    """Return why the status of work with results is not 0."""
-    failed = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
-    return [Reason(code="order_unknown", message=sentence) for sentence in _unknown(done)] + failed
-
-
-def _unknown(done: WorkDone) -> list[str]:
-    """Return a sentence for each order whose outcome is unknown."""
-    orders: list[tuple[str, str]] = []
-    for result in done.results:
-        if isinstance(result, Closed):
-            orders += [(result.client_order_id, "")] if result.status is CloseStatus.UNKNOWN else []
-        elif isinstance(result, Answered):
-            records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
-            orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]
-    return [
-        f"The outcome of {name} is unknown{f': {why}' if why else ''}. The next start asks the broker again."
-        for name, why in orders
-    ]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.app.resources import badge_in, open_journal, open_store
+from apex_cli.app.resources import alarms_since, badge_in, executor_lock, open_journal, open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.errors import BrokerError, InputError, NothingToDo
+from apex_cli.core.errors import BrokerError, BusyError, InputError, NothingToDo
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.money import Price, Quantity
@@ -23,17 +23,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, TradingState
-from apex_cli.core.model.request import (
-    Answer,
-    Answered,
-    CloseRequest,
-    EntriesCancelled,
-    EntryCancel,
-    Preview,
-    StopRequest,
-    StopsMoved,
-    WorkDone,
-)
+from apex_cli.core.model.request import CloseRequest, Preview, ReconcileRequest, Work, WorkDone, joined
 from apex_cli.core.state.events import Decided, kind_of
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
@@ -43,13 +33,9 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.app.compose import Parts
     from apex_cli.core.execution.answers import ApprovalDesk
-    from apex_cli.core.model.request import Work
     from apex_cli.core.positions.position_views import PositionView
     from apex_cli.core.reports.trade_report import TradeReport
     from apex_cli.presenters.screen.blocks import Block
-
-
-ResultT = TypeVar("ResultT", Answered, StopsMoved, EntriesCancelled)
 
 
 class CloseTerms(NamedTuple):
@@ -202,8 +188,8 @@ class Operator:
             return None
         return parts.gatherer.day_trades(state, state.account.account, parts.clock.now())
 
-    def closing_warnings(self, requests: Sequence[CloseRequest]) -> tuple[Reason, ...]:
-        """Return what to know before *requests* are carried out: day-trading rules, and orders that rest elsewhere.
+    def closing_warnings(self, symbols: Sequence[str]) -> tuple[Reason, ...]:
+        """Return what to know before *symbols* are closed: day-trading rules, and orders that rest elsewhere.
 
         Nothing when that is not known: a close is never held up by it.
         """
@@ -219,7 +205,6 @@ class Operator:
             status = DayTradeCounter(self._settings.day_trades)(state, account, parts.clock.now())
         except BrokerError:
             return ()
-        symbols = [request.symbol for request in requests]
         others = resting_elsewhere(state, working, symbols)
         return (
             *closing_warnings(state, symbols, status, account),
@@ -235,28 +220,31 @@ class Operator:
             BusyError: the process that holds the executor did not begin in time; nothing was done.
             OutcomeUnknownError: it began and did not end in time.
         """
-        from apex_cli.app.handover import get_done
+        from apex_cli.app.handover import hand_over
+        from apex_cli.core.adapters import event_loop
 
-        done = get_done(self._out, self._settings, works, self._wait_s)
-        self._out.warn(*done.alarms)
+        compares = not any(isinstance(work, ReconcileRequest) for work in works)  # that one compares by itself
+        try:
+            with executor_lock(self._settings):
+                done = event_loop.run(self._do(works, compares=compares))
+        except BusyError:
+            if not self._wait_s:
+                raise
+            done = joined([hand_over(self._out, self._settings, work, self._wait_s) for work in works])
+        if compares:
+            self._out.warn(*done.alarms)
         return done
 
-    def answer(self, answer: Answer) -> Answered:
-        """Give *answer* to one approval.
+    async def _do(self, works: Sequence[Work], *, compares: bool) -> WorkDone:
+        """Do *works*, this process holding the executor."""
+        from apex_cli.app.compose import connected, make_parts, make_service
 
-        Raises:
-            ApexError: it was refused, somebody else was first, or the outcome is unknown.
-        """
-        return _result_of(self.do(answer), Answered)
-
-    def close(self, requests: Sequence[CloseRequest], *, is_all: bool = False) -> WorkDone:
-        """Close what *requests* name; with *is_all* those that turn out not to be held are no failure.
-
-        Raises:
-            NothingToDo: nothing at all is held.
-        """
-        done = self.do(*requests)
-        return _without_unfilled(done) if is_all else done
+        parts = make_parts(self._settings)
+        newest = parts.store.view().last_seq
+        async with connected(parts, compares=compares):
+            done = await make_service(parts).perform(*works)
+        found = alarms_since(self._settings, parts.store.view(), newest)
+        return replace(done, alarms=tuple(alarm for _, alarm in found))
 
     def close_requests(self, symbols: Sequence[str], terms: CloseTerms = CloseTerms()) -> tuple[CloseRequest, ...]:  # noqa: B008 - a value
         """Return the requests to close *symbols*, without any of them everything that is or may be held.
@@ -280,27 +268,6 @@ class Operator:
             )
             for name in dict.fromkeys(names)
         )
-
-    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
-        """Return what the day-trading rules warn of when *symbol* is closed now."""
-        return self.closing_warnings((CloseRequest(symbol=symbol),))
-
-    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
-        """Close a part of a position, or all of it.
-
-        Raises:
-            ApexError: nothing is held, or it could not be begun.
-        """
-        return self.close((CloseRequest(symbol=symbol, fraction=fraction),))
-
-    def move_stop(self, symbol: str, price: Price | None = None, *, widens: bool = False) -> StopsMoved:
-        """Move the stops of a position to *price*, or to its entry; farther from the price only if *widens*.
-
-        Raises:
-            ApexError: it was refused, or the outcome is unknown.
-        """
-        done = self.do(StopRequest(symbol=symbol, stop_price=price, widens=widens))
-        return _result_of(done, StopsMoved)
 
     def position(self, name: str) -> PositionView:
         """Return the position that *name*, a symbol or the ``#`` of a list, names.
@@ -344,18 +311,6 @@ class Operator:
                 found[record.order.instrument.key] = words
         return found
 
-    def cancel_all(self, symbols: Sequence[str]) -> WorkDone:
-        """Cancel what is left of the entries in *symbols*."""
-        return self.do(*(EntryCancel(symbol=symbol) for symbol in symbols))
-
-    def cancel_entries(self, symbol: str) -> EntriesCancelled:
-        """Cancel what is left of the entries in a security.
-
-        Raises:
-            ApexError: none works, or the outcome is unknown.
-        """
-        return _result_of(self.do(EntryCancel(symbol=symbol)), EntriesCancelled)
-
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         """Halt, reduce or resume; return what held before.
 
@@ -385,20 +340,6 @@ class Operator:
 
         parts = make_parts(self._settings, read_only=True)
         return parts, make_desk(parts)
-
-
-def _result_of(done: WorkDone, kind: type[ResultT]) -> ResultT:
-    """Return the result of one piece of work.
-
-    Raises:
-        ApexError: it failed.
-    """
-    from apex_cli.app.handover import as_error
-
-    for result in done.results:
-        if isinstance(result, kind):
-            return result
-    raise as_error(done.failures[0])
 
 
 def half_of(approval: ApprovalRecord) -> Quantity:
@@ -450,8 +391,12 @@ def _maybe_filled(state: State) -> list[str]:
     return [record.order.instrument.key for record in entries_of(state)]
 
 
-def _without_unfilled(done: WorkDone) -> WorkDone:
-    """Return *done* without what turned out not to be held."""
+def without_unfilled(done: WorkDone) -> WorkDone:
+    """Return *done* without what turned out not to be held.
+
+    Raises:
+        NothingToDo: nothing at all is held.
+    """
     held = tuple(failure for failure in done.failures if failure.code != "no_position")
     if not done.results and not held:
         raise NothingToDo("no_position", "There is no open position.")

@@ -8,7 +8,7 @@ from apex_cli.commands.options import Call, do
 from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.core.model.agent import MOST_REASON, harmless
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.request import Answer, Choice
+from apex_cli.core.model.request import Answer, Answered, Choice
 
 if TYPE_CHECKING:
     from apex_cli.agents import arguments as given_as
@@ -74,7 +74,7 @@ def _answer(asked: Asked, choice: Choice, approval_id: str) -> None:
     given: given_as.AnswerArguments = asked.arguments
     answer = Answer(choice=choice, ids=(approval_id,), reason=_said(asked, given.reason), by=_name(asked))
     with posting(asked.out, asked.settings):
-        done = Operator(asked.settings, asked.out, wait_s=WAIT_S).answer(answer)
+        done = Operator(asked.settings, asked.out, wait_s=WAIT_S).do(answer).the(Answered)
     asked.out.result(answered_data((done,)))
 
 

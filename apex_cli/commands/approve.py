@@ -125,7 +125,6 @@ def _how_to_answer(approval: ApprovalRecord, numbers: Mapping[str, int]) -> str:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is reported, the first failure is the exit status."""
-    from apex_cli.app.handover import as_error, reasons_of, status_of
     from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import answered_blocks, answered_data
 
@@ -133,11 +132,10 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
     if answer.choice is Choice.APPROVE and not answer.ids:
         _warn_of_proposals(out, operator)
     done = operator.do(answer)
-    if done.failures and not done.results:
-        raise as_error(done.failures[0])
-    answered = [result for result in done.results if isinstance(result, Answered)]
+    done.require_results()
+    answered = done.all_of(Answered)
     out.warn(*(warning for each in answered if each.preview for warning in each.preview.decision.warnings))
-    out.result(answered_data(answered), answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
+    out.result(answered_data(answered), answered_blocks(answered), status=done.status, reasons=done.reasons)
 
 
 def _warn_of_proposals(out: Output, operator: Operator) -> None:

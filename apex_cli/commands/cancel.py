@@ -26,9 +26,8 @@ def cancel(
 ) -> None:
     """Cancel entries that have not filled, or what is left of them. What has filled keeps its exits."""
     out, settings = call.out, call.settings
-    from apex_cli.app.handover import reasons_of, status_of
     from apex_cli.app.operator import Operator
-    from apex_cli.core.model.request import EntriesCancelled
+    from apex_cli.core.model.request import EntriesCancelled, EntryCancel
     from apex_cli.notify import posting
     from apex_cli.presenters.close import cancelled_blocks, cancelled_data
 
@@ -38,11 +37,9 @@ def cancel(
     if not yes:
         _ask(out, operator, ", ".join(entries.values()))
     with posting(out, settings):
-        done = operator.cancel_all(tuple(entries))
-        cancelled = [result for result in done.results if isinstance(result, EntriesCancelled)]
-        out.result(
-            cancelled_data(cancelled), cancelled_blocks(cancelled), status=status_of(done), reasons=reasons_of(done)
-        )
+        done = operator.do(*(EntryCancel(symbol=symbol) for symbol in entries))
+        cancelled = done.all_of(EntriesCancelled)
+        out.result(cancelled_data(cancelled), cancelled_blocks(cancelled), status=done.status, reasons=done.reasons)
 
 
 def _ask(out: Output, operator: Operator, entries: str) -> None:

@@ -44,19 +44,21 @@ def close(
     out, settings = call.out, call.settings
     check_numbers(symbols or (), yes=yes)
     _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
-    from apex_cli.app.operator import CloseTerms, Operator
+    from apex_cli.app.operator import CloseTerms, Operator, without_unfilled
     from apex_cli.notify import posting
 
     operator = Operator(settings, out, wait_s=wait)
     terms = CloseTerms(fraction=fraction, quantity=quantity, limit=limit, reason=reason)
     requests = operator.close_requests(symbols or (), terms)
     if not yes:
-        out.warn(*operator.closing_warnings(requests))
+        out.warn(*operator.closing_warnings([request.symbol for request in requests]))
         _confirm(out, settings, requests, operator)
     with posting(out, settings):
-        done = operator.close(requests, is_all=everything)
+        done = operator.do(*requests)
+        if everything:
+            done = without_unfilled(done)
         if yes:  # who was asked has read them
-            out.warn(*(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings))
+            out.warn(*(warning for closed in done.all_of(Closed) for warning in closed.warnings))
         _report(out, done)
 
 
@@ -107,10 +109,8 @@ def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...]
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.app.handover import as_error, reasons_of, status_of
     from apex_cli.presenters.close import closed_blocks, closed_data
 
-    if done.failures and not done.results:
-        raise as_error(done.failures[0])
-    closed = [result for result in done.results if isinstance(result, Closed)]
-    out.result(closed_data(closed), closed_blocks(closed), status=status_of(done), reasons=reasons_of(done))
+    done.require_results()
+    closed = done.all_of(Closed)
+    out.result(closed_data(closed), closed_blocks(closed), status=done.status, reasons=done.reasons)

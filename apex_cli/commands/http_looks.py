@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apex_cli.commands.options import do
-from apex_cli.core.model.request import Answer
+from apex_cli.core.model.request import Answer, Answered
 from apex_cli.listen.look_routes import Doing, Look
 from apex_cli.presenters.screen.captured import Captured
 from apex_cli.settings.sections import Settings
@@ -41,5 +41,5 @@ def _answer(settings: Settings, out: Captured, answer: Answer) -> None:
     from apex_cli.presenters.approvals import answered_data
 
     with posting(out, settings):
-        done = Operator(settings, out, wait_s=WAIT_S).answer(answer)
+        done = Operator(settings, out, wait_s=WAIT_S).do(answer).the(Answered)
     out.result(answered_data([done]))

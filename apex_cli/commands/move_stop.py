@@ -40,6 +40,7 @@ def move_stop(
         raise InputError("stop_where", problem, hint=f"apex move-stop {symbol} 22.80")
     from apex_cli.app.operator import Operator
     from apex_cli.core.model.money import Price
+    from apex_cli.core.model.request import StopRequest, StopsMoved
     from apex_cli.notify import posting
     from apex_cli.presenters.close import moved_blocks, moved_data
 
@@ -51,12 +52,12 @@ def move_stop(
         _ask(out, operator, _question(view, to))
     with posting(out, settings):
         try:
-            moved = operator.move_stop(view.symbol, to, widens=wider)
+            moved = operator.do(StopRequest(symbol=view.symbol, stop_price=to, widens=wider)).the(StopsMoved)
         except RefusedError as error:
             if error.code != "stop_widens" or yes or not out.can_prompt:
                 raise
             _ask(out, operator, f"{error.message} Risk more?")
-            moved = operator.move_stop(view.symbol, to, widens=True)
+            moved = operator.do(StopRequest(symbol=view.symbol, stop_price=to, widens=True)).the(StopsMoved)
     out.result(moved_data(moved), moved_blocks(moved))
 
 

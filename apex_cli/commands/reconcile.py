@@ -55,9 +55,9 @@ def reconcile(
         without_stop=no_stop,
         price=None if price is None else Price(price),
     )
-    from apex_cli.app.handover import get_done
+    from apex_cli.app.operator import Operator
 
-    _report(out, get_done(out, settings, (request,), wait))
+    _report(out, Operator(settings, out, wait_s=wait).do(request))
 
 
 def _check_options(
@@ -83,12 +83,9 @@ def _ask_for_stop(out: Output, symbol: str) -> Decimal | None:
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.app.handover import as_error
     from apex_cli.presenters.reconcile import reconciled_blocks, reconciled_data
 
-    if done.failures:
-        raise as_error(done.failures[0])
-    (found,) = [result.found for result in done.results if isinstance(result, Reconciled)]
+    found = done.the(Reconciled).found
     reasons = _reasons(found)
     status = ExitStatus.UNKNOWN_OUTCOME if reasons else ExitStatus.OK
     out.result(reconciled_data(found), reconciled_blocks(found), status=status, reasons=reasons)

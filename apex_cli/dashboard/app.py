@@ -22,7 +22,7 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answer, Choice, Preview
+from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.model.wording import visible
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
@@ -533,7 +533,7 @@ class DashboardApp(App[None]):
     @work(thread=True)
     def _answer(self, answer: Answer) -> None:
         try:
-            done = self._operator.answer(answer)
+            done = self._operator.do(answer).the(Answered)
         except ApexError as error:
             self.call_from_thread(self._show_error, error)
             return

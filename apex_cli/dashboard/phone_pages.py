@@ -14,7 +14,7 @@ from aiohttp import web
 
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.request import Answer, Choice
+from apex_cli.core.model.request import Answer, Answered, Choice, CloseRequest, StopRequest, StopsMoved
 from apex_cli.dashboard.position_dialog import quantity_of
 from apex_cli.dashboard.seen import Feed, Operator
 from apex_cli.presenters.approvals import answer_blocks, approval_name
@@ -144,12 +144,14 @@ def _question(query: Mapping[str, str], operator: Operator) -> Question:
     symbol = query.get("symbol", "")
     if act == "breakeven":
         title = f"Stop of {symbol} to break-even?"
-        return Question(title, (), "Move stop", lambda _: moved_text(operator.move_stop(symbol, None)))
+        return Question(
+            title, (), "Move stop", lambda _: moved_text(operator.do(StopRequest(symbol=symbol)).the(StopsMoved))
+        )
     if act in FRACTIONS:
-        warnings = tuple(f"! {warning.message}" for warning in operator.close_warnings(symbol))
+        warnings = tuple(f"! {warning.message}" for warning in operator.closing_warnings((symbol,)))
         what = "all" if act == "close" else "half"
-        fraction = FRACTIONS[act]
-        done = lambda _: outcome_text(operator.close_position(symbol, fraction))  # noqa: E731 - one of several
+        request = CloseRequest(symbol=symbol, fraction=FRACTIONS[act])
+        done = lambda _: outcome_text(operator.do(request))  # noqa: E731 - one of several
         return Question(f"Close {what} of {symbol}?", (*warnings, "At the market."), f"Close {what}", done)
     return Question("Nothing is known by that name.", (), "Back", lambda _: "Nothing was done.")
 
@@ -165,7 +167,7 @@ def _about_approval(name: str, operator: Operator, *, is_yes: bool) -> Question:
         choice, reason = (Choice.APPROVE, "") if is_yes else (Choice.REJECT, typed)
         ids = (approval.approval_id,)
         answer = Answer(ids=ids, choice=choice, reason=reason, quantity=quantity, by=BY, version=approval.version)
-        done = operator.answer(answer)
+        done = operator.do(answer).the(Answered)
         return f"{approval_name(done.approval)}: {done.approval.status}. {done.approval.reason}".strip()
 
     doing, asking = ("Approve", "Another quantity, if you want one") if is_yes else ("Reject", "Reason")

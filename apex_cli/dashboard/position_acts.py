@@ -11,6 +11,7 @@ from textual.app import App
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.request import CloseRequest, EntriesCancelled, EntryCancel, StopRequest, StopsMoved
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.dashboard.dialogs import Confirm
 from apex_cli.dashboard.position_dialog import part_of, price_of
@@ -43,14 +44,14 @@ class PositionActs:
 
         def confirmed(typed: str | None) -> None:
             if typed is not None:
-                self._act(lambda: cancelled_text(self._operator.cancel_entries(key)))
+                self._act(lambda: cancelled_text(self._operator.do(EntryCancel(symbol=key)).the(EntriesCancelled)))
 
         body = [Text("What has filled stays, with its stop. What has not is cancelled.")]
         question = Confirm(f"Cancel the entry in {key}?", body, doing="Cancel entry", tone="error")
         self._app.push_screen(question, confirmed)
 
     def _warn_of_close(self, view: PositionView, name: str) -> None:
-        warnings = self._operator.close_warnings(view.symbol)
+        warnings = self._operator.closing_warnings((view.symbol,))
         self._app.call_from_thread(self._confirm_close, view, name, warnings)
 
     def _confirm_close(self, view: PositionView, name: str, warnings: Sequence[Reason]) -> None:
@@ -65,7 +66,8 @@ class PositionActs:
             if fraction is None:
                 self._app.notify(f"{typed!r} is no part: type one such as 25 % or 0.25.", severity="error")
             else:
-                self._act(lambda: outcome_text(self._operator.close_position(view.symbol, fraction)))
+                request = CloseRequest(symbol=view.symbol, fraction=fraction)
+                self._act(lambda: outcome_text(self._operator.do(request)))
 
         title, asking = f"Close {PARTS[name]} of {view.symbol}?", "Part, such as 25 %" if name == "part" else ""
         question = Confirm(title, body, doing=f"Close {PARTS[name]}", asking=asking, tone="error")
@@ -90,8 +92,9 @@ class PositionActs:
 
     def _move_stop(self, view: PositionView, to: Price | None) -> None:
         """Move it; ask once more where that risks more than before."""
+        request = StopRequest(symbol=view.symbol, stop_price=to)
         try:
-            text = moved_text(self._operator.move_stop(view.symbol, to))
+            text = moved_text(self._operator.do(request).the(StopsMoved))
         except ApexError as error:
             if error.code == "stop_widens":
                 self._app.call_from_thread(self._confirm_wider, view, to)
@@ -103,7 +106,8 @@ class PositionActs:
     def _confirm_wider(self, view: PositionView, to: Price | None) -> None:
         def confirmed(typed: str | None) -> None:
             if typed is not None:
-                self._act(lambda: moved_text(self._operator.move_stop(view.symbol, to, widens=True)))
+                request = StopRequest(symbol=view.symbol, stop_price=to, widens=True)
+                self._act(lambda: moved_text(self._operator.do(request).the(StopsMoved)))
 
         body = [Text(f"A stop at {price(to)} risks more than the one at {price(view.stop_price)}.")]
         question = Confirm(f"Risk more on {view.symbol}?", body, doing="Risk more", tone="error")

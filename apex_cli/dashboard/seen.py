@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Protocol
 
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, TradingState
-from apex_cli.core.model.request import Answer, Answered, EntriesCancelled, Preview, StopsMoved, WorkDone
+from apex_cli.core.model.request import Preview, Work, WorkDone
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board, PositionHistory
 from apex_cli.core.reports.risk_view import RiskView
@@ -85,20 +84,15 @@ class Operator(Protocol):
     def preview(self, approval: ApprovalRecord) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""
 
-    def answer(self, answer: Answer) -> Answered:
-        """Carry out a yes or a no."""
+    def do(self, *works: Work) -> WorkDone:
+        """Have *works* done and return what came of all of them.
+
+        Raises:
+            ApexError: none of it could be begun, or the outcome is unknown.
+        """
 
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         """Halt, reduce or resume; return what held before."""
 
-    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
-        """Return what the day-trading rules warn of when *symbol* is closed now."""
-
-    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
-        """Close a part of a position, or all of it."""
-
-    def move_stop(self, symbol: str, price: Price | None, *, widens: bool = False) -> StopsMoved:
-        """Move the stops of a position to *price*, or to its entry."""
-
-    def cancel_entries(self, symbol: str) -> EntriesCancelled:
-        """Cancel what is left of the entries in a security."""
+    def closing_warnings(self, symbols: Sequence[str]) -> tuple[Reason, ...]:
+        """Return what to know before *symbols* are closed."""

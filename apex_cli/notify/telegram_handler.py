@@ -19,7 +19,7 @@ from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pr
 from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.request import Answer, Answered, Choice, WorkDone
+from apex_cli.core.model.request import Answer, Answered, Choice, StopRequest, StopsMoved, WorkDone
 from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.notify.telegram_commands import LISTED, Talk
@@ -236,10 +236,10 @@ class TelegramDesk:
                 before = self._operator.set_mode(mode, f"{who} {BY_PHONE}").mode
                 return f"Trading is {mode}, was {before}."
             if button.action is Action.BREAKEVEN:
-                return moved_text(self._operator.move_stop(button.symbol))
+                return moved_text(self._operator.do(StopRequest(symbol=button.symbol)).the(StopsMoved))
             fraction = HALF if button.action is Action.CLOSE_HALF else None
             requests = self._operator.close_requests((button.symbol,), CloseTerms(fraction=fraction, reason="telegram"))
-            return outcome_text(self._operator.close(requests))
+            return outcome_text(self._operator.do(*requests))
         except OutcomeUnknownError as error:
             return f"{error.message} {error.hint}"
         except ApexError as error:

@@ -106,7 +106,7 @@ def test_looking_at_nothing_creates_nothing(here: Path) -> None:
 
 def test_the_dashboard_answers_as_approve_does(traded: Path, apex_json: Callable[..., Any]) -> None:
     from apex_cli.core.model.decision import TradingMode
-    from apex_cli.core.model.request import Answer, Choice
+    from apex_cli.core.model.request import Answer, Answered, Choice
 
     operator = Operator(load_settings(None, environ={}, cwd=traded), Output("dashboard", quiet=True), wait_s=5)
     (waiting,) = apex_json("approve").data["approvals"]
@@ -114,10 +114,10 @@ def test_the_dashboard_answers_as_approve_does(traded: Path, apex_json: Callable
     preview = operator.preview(approval)
     assert approval.opportunity.signal.symbol == "IBM"
     assert not preview.reasons
-    done = operator.answer(Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, by="dashboard"))
+    done = operator.do(Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, by="dashboard")).the(Answered)
     assert done.approval.status == "executed"
     with pytest.raises(Exception, match="executed by dashboard already"):
-        operator.answer(Answer(ids=(approval.approval_id,), choice=Choice.REJECT))
+        operator.do(Answer(ids=(approval.approval_id,), choice=Choice.REJECT)).the(Answered)
     operator.set_mode(TradingMode.REDUCING, "weekend")
     assert "REDUCING" in Path(traded / "state" / "state.json").read_text(encoding="utf-8")
 

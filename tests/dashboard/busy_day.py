@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, TradingState
@@ -24,10 +25,11 @@ from apex_cli.core.model.request import (
     Answer,
     Answered,
     Choice,
-    EntriesCancelled,
+    CloseRequest,
+    EntryCancel,
     Preview,
     StopRequest,
-    StopsMoved,
+    Work,
     WorkDone,
 )
 from apex_cli.core.reports.activity import activities
@@ -175,7 +177,22 @@ class RigOperator:
         looked: Preview = self.rig.run(self.rig.desk.preview(approval))
         return looked
 
-    def answer(self, answer: Answer) -> Answered:
+    def do(self, *works: Work) -> WorkDone:
+        return WorkDone(results=tuple(self._done(work) for work in works))
+
+    def _done(self, work: Work) -> Any:
+        match work:
+            case Answer():
+                return self._answer(work)
+            case CloseRequest():
+                return self.rig.close(work.symbol, fraction=work.fraction)
+            case StopRequest():
+                return self.rig.run(self.rig.mover.move(work))
+            case EntryCancel(symbol=symbol):
+                return self.rig.run(self.rig.closer.cancel_entries(symbol))
+        raise AssertionError(work)
+
+    def _answer(self, answer: Answer) -> Answered:
         self.answers.append(answer)
         approval = self.rig.desk.find(answer.ids[0])
         if answer.choice is Choice.REJECT:
@@ -183,21 +200,9 @@ class RigOperator:
         done: Answered = self.rig.run(self.rig.desk.approve(approval, quantity=answer.quantity, by=answer.by))
         return done
 
-    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
-        del symbol
+    def closing_warnings(self, symbols: Sequence[str]) -> tuple[Reason, ...]:
+        del symbols
         return ()
-
-    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
-        return WorkDone(results=(self.rig.close(symbol, fraction=fraction),))
-
-    def move_stop(self, symbol: str, price: Price | None, *, widens: bool = False) -> StopsMoved:
-        request = StopRequest(symbol=symbol, stop_price=price, widens=widens)
-        moved: StopsMoved = self.rig.run(self.rig.mover.move(request))
-        return moved
-
-    def cancel_entries(self, symbol: str) -> EntriesCancelled:
-        cancelled: EntriesCancelled = self.rig.run(self.rig.closer.cancel_entries(symbol))
-        return cancelled
 
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         if reason == "late":

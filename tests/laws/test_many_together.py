@@ -93,7 +93,7 @@ def plain(rig: Rig) -> list[tuple[object, ...]]:
 
 def close_all(rig: Rig, **terms: Any) -> WorkDone:
     works = [CloseRequest(symbol=key, **terms) for key in rig.state.positions]
-    done: WorkDone = rig.run(service_of(rig).perform_all(works))
+    done: WorkDone = rig.run(service_of(rig).perform(*works))
     return done
 
 
@@ -295,7 +295,7 @@ class TestCloses:
         works = [CloseRequest(symbol=key) for key in rig.state.positions]
         works[7] = CloseRequest(symbol="ZZZZ")
         works[8] = CloseRequest(symbol=works[9].symbol)
-        done: WorkDone = rig.run(service_of(rig).perform_all(works))
+        done: WorkDone = rig.run(service_of(rig).perform(*works))
         assert sorted(failure.code for failure in done.failures) == ["close_rejected", "close_under_way", "no_position"]
         assert len(done.results) == MANY - 3
         assert rig.unprotected(name_of(4)) == 0

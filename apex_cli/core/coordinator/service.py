@@ -73,22 +73,38 @@ class Service:
         self._wall = wall
         self._name = name
 
-    async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
-        """Do *work*, stay until its orders are settled, and return the results; an expected failure is one of them."""
-        try:
-            steps = self._steps(work, request_id)
-        except ApexError as error:
-            return WorkDone(failures=(as_failure(error),))
-        return await self._settled([outcome for step in steps for outcome in await step])
+    async def perform(self, *works: Work, request_id: str = "") -> WorkDone:
+        """Do *works* one after another, and stay with each until its orders are settled; many closes go together.
 
-    async def perform_all(self, works: Sequence[Work]) -> WorkDone:
-        """Do *works* one after another; many closes go together, where the broker lets them."""
+        An expected failure is a part of what is returned, and stops nothing.
+        """
         closes = [work for work in works if isinstance(work, CloseRequest) and work.limit_price is None]
-        if len(closes) < len(works) or not self._go_together(closes):
-            return joined([await self.perform(work) for work in works])
-        return await self._settled(
-            [outcome for group in self._groups(closes) for outcome in await self._close_together(group)]
-        )
+        if len(closes) == len(works) and self._go_together(closes):
+            return await self._settled(
+                [outcome for group in self._groups(closes) for outcome in await self._close_together(group)]
+            )
+        done: list[WorkDone] = []
+        for work in works:
+            step: Awaitable[Result]
+            match work:
+                case Answer():
+                    done.append(await self._answer(work))
+                    continue
+                case CloseRequest():
+                    step = self._close(work, request_id)
+                case ReconcileRequest():
+                    step = self._reconcile(work)
+                case StopRequest():
+                    step = self._mover.move(work)
+                case EntryCancel(symbol=symbol):
+                    step = self._closer.cancel_entries(symbol)
+            outcome: Result | ApexError
+            try:
+                outcome = await step
+            except ApexError as error:
+                outcome = error
+            done.append(await self._settled((outcome,)))
+        return joined(done)
 
     def _go_together(self, wanted: Sequence[object]) -> bool:
         return len(wanted) > FEW and self._executor.most_together > 1
@@ -100,36 +116,37 @@ class Service:
     async def _settled(self, outcomes: Iterable[Result | ApexError]) -> WorkDone:
         """Stay until every order is settled, and return what was done with what became of it."""
         outcomes = list(outcomes)
-        failures = [as_failure(outcome) for outcome in outcomes if isinstance(outcome, ApexError)]
+        failures = [Failure.of(outcome) for outcome in outcomes if isinstance(outcome, ApexError)]
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
-            failures.append(as_failure(error))
+            failures.append(Failure.of(error))
         state = self._store.view()
         results = [outcome for outcome in outcomes if not isinstance(outcome, ApexError)]
         return WorkDone(results=tuple(settled_result(result, state) for result in results), failures=tuple(failures))
 
-    def _steps(self, work: Work, request_id: str) -> Sequence[Awaitable[Sequence[Result | ApexError]]]:
-        """Return what *work* consists of: a failure of one step does not stop the next."""
-        match work:
-            case CloseRequest():
-                return (_outcome(self._close(work, request_id)),)
-            case Answer():
-                return self._answers(self._chosen(work), work)
-            case ReconcileRequest():
-                return (_outcome(self._reconcile(work)),)
-            case StopRequest():
-                return (_outcome(self._mover.move(work)),)
-            case EntryCancel(symbol=symbol):
-                return (_outcome(self._closer.cancel_entries(symbol)),)
-
-    def _answers(
-        self, chosen: Sequence[ApprovalRecord], answer: Answer
-    ) -> Sequence[Awaitable[Sequence[Result | ApexError]]]:
-        is_plain_yes = answer.choice is Choice.APPROVE and answer.version is None and answer.quantity is None
-        if is_plain_yes and self._go_together(chosen):
-            return [self._desk.approve_together(group, by=answer.by) for group in self._groups(chosen)]
-        return [_outcome(self._answer(approval, answer)) for approval in chosen]
+    async def _answer(self, answer: Answer) -> WorkDone:
+        """Give *answer* to each approval that it names; one that fails does not stop the next."""
+        try:
+            chosen = self._chosen(answer)
+        except ApexError as error:
+            return WorkDone(failures=(Failure.of(error),))
+        outcomes: list[Answered | ApexError] = []
+        if answer.is_plain_yes and self._go_together(chosen):
+            for group in self._groups(chosen):
+                outcomes += await self._desk.approve_together(group, by=answer.by)
+            return await self._settled(outcomes)
+        for approval in chosen:
+            try:
+                if answer.version is not None and answer.version != approval.version:
+                    raise already_answered(approval)
+                if answer.choice is Choice.REJECT:
+                    outcomes.append(self._desk.reject(approval, reason=answer.reason, by=answer.by))
+                else:
+                    outcomes.append(await self._desk.approve(approval, quantity=answer.quantity, by=answer.by))
+            except ApexError as error:
+                outcomes.append(error)
+        return await self._settled(outcomes)
 
     async def _close_together(self, requests: Sequence[CloseRequest]) -> Sequence[Closed | ApexError]:
         warnings = await self._warnings([request.symbol for request in requests])
@@ -169,13 +186,6 @@ class Service:
                 hint="apex approve shows them; then apex approve ID --yes",
             )
         return chosen
-
-    async def _answer(self, approval: ApprovalRecord, answer: Answer) -> Answered:
-        if answer.version is not None and approval.version != answer.version:
-            raise already_answered(approval)
-        if answer.choice is Choice.REJECT:
-            return self._desk.reject(approval, reason=answer.reason, by=answer.by)
-        return await self._desk.approve(approval, quantity=answer.quantity, by=answer.by)
 
     async def _resume(self, record: RequestRecord) -> WorkDone:
         """Finish what another process began: what it did already is reported, not done again."""
@@ -239,13 +249,6 @@ def without_proposals(pending: Iterable[ApprovalRecord]) -> Sequence[ApprovalRec
     return [approval for approval in pending if approval.opportunity.signal.proposal is None]
 
 
-async def _outcome(step: Awaitable[Result]) -> Sequence[Result | ApexError]:
-    try:
-        return (await step,)
-    except ApexError as error:
-        return (error,)
-
-
 def settled_result(result: Result, state: State) -> Result:
     """Return *result* with its orders as they stand now: one may be refused after its acknowledgement."""
     match result:
@@ -267,11 +270,4 @@ def _too_late(record: RequestRecord) -> WorkDone:
     error = NothingToDo(
         "request_expired", f"The request of {record.asked_by} expired before it was started. Run the command again."
     )
-    return WorkDone(failures=(as_failure(error),))
-
-
-def as_failure(error: ApexError) -> Failure:
-    """Return *error* as a value that can travel."""
-    return Failure(
-        status=int(error.status), code=error.code, message=error.message, hint=error.hint, details=error.details
-    )
+    return WorkDone(failures=(Failure.of(error),))

@@ -14,7 +14,7 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, RefusedError, StateError
 from apex_cli.core.execution.executor import Opening, TradeExecutor
-from apex_cli.core.model.decision import DayTradeStatus, Decision, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
@@ -73,10 +73,10 @@ def _order_of(approval: ApprovalRecord) -> str:
 
 
 class _Look(NamedTuple):
-    """A second look at an approval that still stands."""
+    """A second look at an approval."""
 
     snapshot: Snapshot
-    decision: Decision
+    verdict: ApprovalVerdict
     preview: Preview
 
 
@@ -121,8 +121,7 @@ class ApprovalDesk:
 
     async def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""
-        snapshot, verdict = await self._recheck(approval, quantity)
-        return _preview(snapshot, verdict, self._limits)
+        return (await self._look_again(approval, quantity)).preview
 
     async def approve(
         self, approval: ApprovalRecord, *, quantity: Quantity | None = None, by: str = "terminal"
@@ -135,10 +134,12 @@ class ApprovalDesk:
             BrokerError: the account could not be read, or the orders could not be sent.
             NothingToDo: somebody else answered first, or it expired.
         """
+        self._require_pending(approval)
         look = await self._look_again(approval, quantity)
+        self._require_standing(approval, look)
         answered = replace(approval, quantity=quantity) if quantity is not None else approval
         orders = await self._executor.open(
-            approval.opportunity, look.snapshot, look.decision, approval=answered, decided_by=by
+            approval.opportunity, look.snapshot, look.verdict.decision, approval=answered, decided_by=by
         )
         if self._margin is not None:
             await self._margin.tend(self._clock.now())
@@ -159,9 +160,12 @@ class ApprovalDesk:
         with self._store.grouped():
             for approval in approvals:
                 try:
-                    look = await self._look_again(approval, None, pledged)
+                    self._require_pending(approval)
+                    look = await self._look_again(approval, pledged=pledged)
+                    self._require_standing(approval, look)
+                    decision = look.verdict.decision
                     opening = self._executor.write_down(
-                        approval.opportunity, look.snapshot, look.decision, approval=approval, decided_by=by
+                        approval.opportunity, look.snapshot, decision, approval=approval, decided_by=by
                     )
                     if opening is None:
                         raise already_answered(self._store.view().approvals[approval.approval_id])
@@ -171,7 +175,7 @@ class ApprovalDesk:
                     found.append(error)
                     continue
                 found.append((look, opening))
-                pledged += look.decision.sized.notional if look.decision.sized is not None else ZERO
+                pledged += decision.sized.notional if decision.sized is not None else ZERO
         openings = [each[1] for each in found if isinstance(each, tuple)]
         if openings:
             await self._executor.send(openings)
@@ -188,16 +192,21 @@ class ApprovalDesk:
         except ApexError as error:
             return error
 
-    async def _look_again(self, approval: ApprovalRecord, quantity: Quantity | None, pledged: Decimal = ZERO) -> _Look:
-        """Look at *approval* as it is now; refused where it does not stand any more."""
-        self._require_pending(approval)
-        snapshot, verdict = await self._recheck(approval, quantity, pledged)
-        preview = _preview(snapshot, verdict, self._limits)
-        if verdict.is_void:
-            self._void(approval, verdict)
-        if verdict.reasons:
-            raise _refusal(approval, verdict, preview)
-        return _Look(snapshot, verdict.decision, preview)
+    async def _look_again(
+        self, approval: ApprovalRecord, quantity: Quantity | None = None, *, pledged: Decimal = ZERO
+    ) -> _Look:
+        snapshot = await self._gatherer.snapshot(
+            self._store.view(), approval.opportunity, quantity=quantity, pledged=pledged
+        )
+        verdict = recheck_approval(approval, snapshot, self._limits, quantity)
+        return _Look(snapshot, verdict, _preview(snapshot, verdict, self._limits))
+
+    def _require_standing(self, approval: ApprovalRecord, look: _Look) -> None:
+        """Refuse what does not stand any more; what is void is over."""
+        if look.verdict.is_void:
+            self._void(approval, look.verdict)
+        if look.verdict.reasons:
+            raise _refusal(approval, look.verdict, look.preview)
 
     def _answered(self, approval: ApprovalRecord, look: _Look, orders: tuple[OrderRecord, ...]) -> Answered:
         """Return what came of a yes; raise when somebody else was first, or nothing of it works."""
@@ -222,14 +231,6 @@ class ApprovalDesk:
             now = self._clock.now()
             ended = end_approval(tx, row, ApprovalStatus.REJECTED, now, reason=reason, decided_by=by)
         return Answered(approval=ended)
-
-    async def _recheck(
-        self, approval: ApprovalRecord, quantity: Quantity | None, pledged: Decimal = ZERO
-    ) -> tuple[Snapshot, ApprovalVerdict]:
-        snapshot = await self._gatherer.snapshot(
-            self._store.view(), approval.opportunity, quantity=quantity, pledged=pledged
-        )
-        return snapshot, recheck_approval(approval, snapshot, self._limits, quantity)
 
     def _require_pending(self, approval: ApprovalRecord) -> None:
         row = self._store.view().approvals.get(approval.approval_id, approval)

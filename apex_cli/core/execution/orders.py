@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -37,18 +37,36 @@ NOTHING_SENT = frozenset({OrderStatus.NEVER_SENT, OrderStatus.REJECTED})
 SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
 
 
+Send = Callable[[], Awaitable[None]]
 PART_BEFORE_FAILED = "Not sent, as the part before it failed."
 
 
-class _Fate(NamedTuple):
-    """What became of one transmission."""
+class _Transmission:
+    """Orders that are sent in one piece: that sending them failed is kept, and not raised."""
 
-    orders: Sequence[Order]
-    absent: OrderStatus
-    """Status of those that the broker says nothing of."""
+    def __init__(self, orders: Sequence[Order]) -> None:
+        """Believe that the broker takes *orders* and says nothing, until something else is known."""
+        self.orders = orders
+        self.absent = OrderStatus.UNKNOWN
+        """Status of those that the broker says nothing of."""
 
-    reason: str
-    was_taken: bool
+        self.reason = "The broker gave no acknowledgement."
+        self.was_taken = True
+
+    def __enter__(self) -> None:
+        """Begin to send."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Keep why it failed."""
+        is_expected = isinstance(error, BrokerError | OutcomeUnknownError)
+        if isinstance(error, BrokerError | OutcomeUnknownError):
+            self.fail(error)
+        return is_expected
+
+    def fail(self, error: BrokerError | OutcomeUnknownError) -> None:
+        """Note that sending failed: what became of the orders is only known where the broker took nothing."""
+        self.absent = OrderStatus.NEVER_SENT if isinstance(error, BrokerError) else OrderStatus.UNKNOWN
+        self.reason, self.was_taken = error.message, False
 
 
 class Orders:
@@ -116,7 +134,7 @@ class Orders:
 
     async def send_all(self, orders: Sequence[Order]) -> None:
         """Send intents that are on disk, each entry together with its exits; after one that failed, the others stay."""
-        parts = _transmissions(orders)
+        parts = _parts(orders)
         for number, part in enumerate(parts, start=1):
             if await self.send(part):
                 continue
@@ -127,17 +145,20 @@ class Orders:
     async def send(self, orders: Sequence[Order]) -> bool:
         """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
         self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
-        failure = await _failure_of(self._broker.submit(orders))
-        fate = _fate_of(orders, failure)
-        self.sync(asked=orders, absent=fate.absent, reason=fate.reason)
-        return failure is None
+        sent = _Transmission(orders)
+        with sent:
+            await self._broker.submit(orders)
+        self.sync(asked=orders, absent=sent.absent, reason=sent.reason)
+        return sent.was_taken
 
     async def send_together(self, brackets: Iterable[Sequence[Order]]) -> None:
         """Send several sets of intents that are on disk, each as ``send_all`` does, and book what comes back at once.
 
         One that fails stops no other.
         """
-        await self._send_each(self._transmit(orders) for orders in brackets)
+        await self._send_each(
+            [(part, partial(self._broker.submit, part)) for part in _parts(each)] for each in brackets
+        )
 
     async def exchange(self, exchanges: Iterable[Exchange]) -> None:
         """Send intents that are on disk, each set in one piece with what makes room for it, and book what comes back.
@@ -150,35 +171,34 @@ class Orders:
                 self._refused.pop(order.client_order_id, None)
             touched = (*each.cancel, *(order.client_order_id for order in each.change), *each.beside)
             self._in_settlement |= dict.fromkeys(touched)
-        await self._send_each(self._exchange(each) for each in exchanges)
+        await self._send_each([(each.orders, partial(self._broker.exchange, each))] for each in exchanges)
 
-    async def _send_each(self, sets: Iterable[Awaitable[list[_Fate]]]) -> None:
-        fates: list[_Fate] = []
+    async def _send_each(self, sets: Iterable[Iterable[tuple[Sequence[Order], Send]]]) -> None:
+        """Send each part of *sets*, and book what comes back; after a part that failed, the others of its set stay."""
+        sent: list[_Transmission] = []
         try:
             with self._broker.grouped():
-                for each in sets:
-                    fates.extend(await each)
+                for parts in sets:
+                    was_taken = True
+                    for orders, send in parts:
+                        sent.append(part := _Transmission(orders))
+                        if not was_taken:
+                            part.fail(BrokerError("not_sent", PART_BEFORE_FAILED))
+                            continue
+                        with part:
+                            await send()
+                        was_taken = part.was_taken
         except OutcomeUnknownError as error:
-            fates = [_fate_of(fate.orders, error) if fate.was_taken else fate for fate in fates]
-        self._in_settlement |= dict.fromkeys(order.client_order_id for fate in fates for order in fate.orders)
+            for part in sent:
+                if part.was_taken:
+                    part.fail(error)
+        self._in_settlement |= dict.fromkeys(order.client_order_id for part in sent for order in part.orders)
 
         def settle(tx: State) -> None:
-            for fate in fates:
-                _settle_unanswered(tx, fate.orders, fate.absent, fate.reason, self._clock.now())
+            for part in sent:
+                _settle_unanswered(tx, part.orders, part.absent, part.reason, self._clock.now())
 
         self.sync(also=settle)
-
-    async def _transmit(self, orders: Sequence[Order]) -> list[_Fate]:
-        fates: list[_Fate] = []
-        for part in _transmissions(orders):
-            if fates and not fates[-1].was_taken:
-                fates.append(_Fate(part, OrderStatus.NEVER_SENT, PART_BEFORE_FAILED, was_taken=False))
-                continue
-            fates.append(_fate_of(part, await _failure_of(self._broker.submit(part))))
-        return fates
-
-    async def _exchange(self, exchange: Exchange) -> list[_Fate]:
-        return [_fate_of(exchange.orders, await _failure_of(self._broker.exchange(exchange)))]
 
     async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
         """Ask for cancels; return what went wrong with asking."""
@@ -512,26 +532,12 @@ class Orders:
                     end_approval(tx, row, status, now, reason=row.reason, decided_by=row.decided_by)
 
 
-def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
+def _parts(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
     """Group *orders* so that each entry is sent together with its own exits, in one piece."""
     by_entry: dict[str, list[Order]] = {}
     for order in orders:
         by_entry.setdefault(order.parent_id or order.client_order_id, []).append(order)
     return tuple(map(tuple, by_entry.values()))
-
-
-async def _failure_of(request: Awaitable[None]) -> BrokerError | OutcomeUnknownError | None:
-    try:
-        await request
-    except (BrokerError, OutcomeUnknownError) as error:
-        return error
-    return None
-
-
-def _fate_of(orders: Sequence[Order], failure: BrokerError | OutcomeUnknownError | None) -> _Fate:
-    absent = OrderStatus.NEVER_SENT if isinstance(failure, BrokerError) else OrderStatus.UNKNOWN
-    reason = failure.message if failure else "The broker gave no acknowledgement."
-    return _Fate(orders, absent, reason, was_taken=failure is None)
 
 
 def _terms(order: Order) -> tuple[object, ...]:

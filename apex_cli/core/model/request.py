@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
+from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import ApprovalRecord
@@ -50,6 +51,11 @@ class Answer(Value, frozen=True, kw_only=True, tag=True):
     by: str = "terminal"
     version: int | None = None
     """Of the one approval it answers, as it was when the person saw it; None: as it is."""
+
+    @property
+    def is_plain_yes(self) -> bool:
+        """True where several approvals may be answered at once."""
+        return self.choice is Choice.APPROVE and self.version is None and self.quantity is None
 
 
 class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
@@ -175,6 +181,7 @@ class EntriesCancelled(Value, frozen=True, kw_only=True, tag=True):
 
 
 Result = Closed | Answered | Reconciled | StopsMoved | EntriesCancelled
+ResultT = TypeVar("ResultT", bound=Result)
 
 
 class Failure(Value, frozen=True, kw_only=True):
@@ -188,6 +195,19 @@ class Failure(Value, frozen=True, kw_only=True):
     hint: str = ""
     details: dict[str, Any] = {}
 
+    @staticmethod
+    def of(error: ApexError) -> Failure:
+        """Return *error* as a value."""
+        return Failure(
+            status=int(error.status), code=error.code, message=error.message, hint=error.hint, details=error.details
+        )
+
+    def as_error(self) -> ApexError:
+        """Return the error that it was where it happened."""
+        kinds = {kind.status: kind for kind in ApexError.__subclasses__() if kind.__module__ == ApexError.__module__}
+        kind = kinds.get(ExitStatus(self.status), ApexError)
+        return kind(self.code, self.message, hint=self.hint, details=self.details)
+
 
 class WorkDone(Value, frozen=True, kw_only=True):
     """What came of work: results, failures, or some of both."""
@@ -196,6 +216,52 @@ class WorkDone(Value, frozen=True, kw_only=True):
     failures: tuple[Failure, ...] = ()
     alarms: tuple[Reason, ...] = ()
     """What a person must know of what happened meanwhile."""
+
+    def the(self, kind: type[ResultT]) -> ResultT:
+        """Return the result of one piece of work.
+
+        Raises:
+            ApexError: it failed.
+        """
+        for result in self.all_of(kind):
+            return result
+        raise self.failures[0].as_error()
+
+    def all_of(self, kind: type[ResultT]) -> tuple[ResultT, ...]:
+        """Return the results of *kind*."""
+        return tuple(result for result in self.results if isinstance(result, kind))
+
+    def require_results(self) -> None:
+        """Raise the first failure where nothing else came of it."""
+        if self.failures and not self.results:
+            raise self.failures[0].as_error()
+
+    @property
+    def status(self) -> ExitStatus:
+        """Exit status of work with results: unknown outcomes weigh most, then the first failure."""
+        if self._unknown():
+            return ExitStatus.UNKNOWN_OUTCOME
+        return ExitStatus(self.failures[0].status) if self.failures else ExitStatus.OK
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why the status of work with results is not 0."""
+        failed = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in self.failures]
+        return [Reason(code="order_unknown", message=sentence) for sentence in self._unknown()] + failed
+
+    def _unknown(self) -> list[str]:
+        """Return a sentence for each order whose outcome is unknown."""
+        orders: list[tuple[str, str]] = []
+        for result in self.results:
+            if isinstance(result, Closed):
+                orders += [(result.client_order_id, "")] if result.status is CloseStatus.UNKNOWN else []
+            elif isinstance(result, Answered):
+                records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
+                orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]
+        return [
+            f"The outcome of {name} is unknown{f': {why}' if why else ''}. The next start asks the broker again."
+            for name, why in orders
+        ]
 
 
 def joined(parts: Sequence[WorkDone]) -> WorkDone:

@@ -16,7 +16,7 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.money import Quantity, number_of
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answer, Answered, Choice, Preview
+from apex_cli.core.model.request import Answer, Answered, Choice, Preview, Work, WorkDone
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.approvals import answer_blocks, answered_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.screen.output import paged
@@ -34,8 +34,8 @@ class Operator(Protocol):
     def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""
 
-    def answer(self, answer: Answer) -> Answered:
-        """Carry out a yes or a no."""
+    def do(self, *works: Work) -> WorkDone:
+        """Have *works* done and return what came of all of them."""
 
 
 def ask_all(operator: Operator, badge: AccountBadge, waiting: Sequence[ApprovalRecord]) -> bool:
@@ -71,13 +71,21 @@ class Question:
             preview = self._preview = self._operator.preview(self._approval, self._quantity)
             self._show()
             key = self._key()
-            if key == "q":
-                return False
-            if key == "s" or (key == "a" and self._carry_out(_yes(self._approval, self._quantity))):
-                return True
+            if key in {"q", "s"}:
+                return key == "s"
             if key == "e":
                 self._quantity = _ask_quantity()
-            elif (key == "r" and self._carry_out(_no(self._approval))) or (key in {"a", "r"} and preview.is_void):
+                continue
+            try:
+                done = self._operator.do(self._answer(key)).the(Answered)
+            except ApexError as error:
+                self._console.print(f"✗ {visible(error.message)}", style="bold red", markup=False)
+                if error.hint:
+                    self._console.print(f"  -> {visible(error.hint)}", markup=False)
+                if error.code == "already_answered" or preview.is_void:
+                    return True
+            else:
+                draw(answered_blocks((done,)), self._console)
                 return True
 
     def _show(self) -> None:
@@ -124,17 +132,13 @@ class Question:
         sys.stdout.write(drawn.get().replace("\n", "\r\n"))
         sys.stdout.flush()
 
-    def _carry_out(self, answer: Answer) -> bool:
-        """Do it and report; False when it was refused and may be asked again."""
-        try:
-            done = self._operator.answer(answer)
-        except ApexError as error:
-            self._console.print(f"✗ {visible(error.message)}", style="bold red", markup=False)
-            if error.hint:
-                self._console.print(f"  -> {visible(error.hint)}", markup=False)
-            return error.code == "already_answered"
-        draw(answered_blocks((done,)), self._console)
-        return True
+    def _answer(self, key: str) -> Answer:
+        """Return what *key* means; a no is asked for its reason."""
+        ids = (self._approval.approval_id,)
+        if key == "a":
+            return Answer(ids=ids, choice=Choice.APPROVE, quantity=self._quantity)
+        reason = typer.prompt("Reason (may be empty)", default="", show_default=False)
+        return Answer(ids=ids, choice=Choice.REJECT, reason=reason)
 
 
 @contextmanager
@@ -162,12 +166,3 @@ def _ask_quantity() -> Quantity | None:
         if value is not None and value > 0:
             return Quantity(value)
         problem = f"{text!r} is not a positive number. "
-
-
-def _yes(approval: ApprovalRecord, quantity: Quantity | None) -> Answer:
-    return Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, quantity=quantity)
-
-
-def _no(approval: ApprovalRecord) -> Answer:
-    reason = typer.prompt("Reason (may be empty)", default="", show_default=False)
-    return Answer(ids=(approval.approval_id,), choice=Choice.REJECT, reason=reason)
