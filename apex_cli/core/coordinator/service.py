@@ -81,29 +81,27 @@ class Service:
         closes = [work for work in works if isinstance(work, CloseRequest) and work.limit_price is None]
         if len(closes) == len(works) and self._go_together(closes):
             return await self._settled(
-                [outcome for group in self._groups(closes) for outcome in await self._close_together(group)]
+                [outcome for group in self._groups(closes) for outcome in await self._close(group)]
             )
         done: list[WorkDone] = []
         for work in works:
-            step: Awaitable[Result]
-            match work:
-                case Answer():
-                    done.append(await self._answer(work))
-                    continue
-                case CloseRequest():
-                    step = self._close(work, request_id)
-                case ReconcileRequest():
-                    step = self._reconcile(work)
-                case StopRequest():
-                    step = self._mover.move(work)
-                case EntryCancel(symbol=symbol):
-                    step = self._closer.cancel_entries(symbol)
-            outcome: Result | ApexError
+            if isinstance(work, Answer):
+                done.append(await self._answer(work))
+                continue
+            outcomes: Sequence[Result | ApexError]
             try:
-                outcome = await step
+                match work:
+                    case CloseRequest():
+                        outcomes = await self._close((work,), request_id)
+                    case ReconcileRequest():
+                        outcomes = (Reconciled(found=await self._adoption.reconcile(work)),)
+                    case StopRequest():
+                        outcomes = (await self._mover.move(work),)
+                    case EntryCancel(symbol=symbol):
+                        outcomes = (await self._closer.cancel_entries(symbol),)
             except ApexError as error:
-                outcome = error
-            done.append(await self._settled((outcome,)))
+                outcomes = (error,)
+            done.append(await self._settled(outcomes))
         return joined(done)
 
     def _go_together(self, wanted: Sequence[object]) -> bool:
@@ -113,9 +111,8 @@ class Service:
         most = self._executor.most_together
         return (wanted[first : first + most] for first in range(0, len(wanted), most))
 
-    async def _settled(self, outcomes: Iterable[Result | ApexError]) -> WorkDone:
+    async def _settled(self, outcomes: Sequence[Result | ApexError]) -> WorkDone:
         """Stay until every order is settled, and return what was done with what became of it."""
-        outcomes = list(outcomes)
         failures = [Failure.of(outcome) for outcome in outcomes if isinstance(outcome, ApexError)]
         try:
             await self._executor.finish()
@@ -148,29 +145,17 @@ class Service:
                 outcomes.append(error)
         return await self._settled(outcomes)
 
-    async def _close_together(self, requests: Sequence[CloseRequest]) -> Sequence[Closed | ApexError]:
-        warnings = await self._warnings([request.symbol for request in requests])
-        closed = await self._closer.close_together(requests)
+    async def _close(self, requests: Sequence[CloseRequest], request_id: str = "") -> Sequence[Closed | ApexError]:
+        """Close, with what the day-trading rules warn of; asked before, as the close itself changes that."""
+        symbols = [request.symbol for request in requests]
+        warnings = await self._closing_warnings(self._store.view(), symbols) if self._closing_warnings else {}
+        closed = await self._closer.close_together(requests, request_id=request_id)
         return [
             replace(outcome, warnings=(*warnings.get(request.symbol, ()), *outcome.warnings))
             if isinstance(outcome, Closed)
             else outcome
             for request, outcome in zip(requests, closed, strict=True)
         ]
-
-    async def _warnings(self, keys: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
-        """Return what the day-trading rules warn of; asked before closing, as the close itself changes them."""
-        if self._closing_warnings is None:
-            return {}
-        return await self._closing_warnings(self._store.view(), keys)
-
-    async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
-        return Reconciled(found=await self._adoption.reconcile(request))
-
-    async def _close(self, request: CloseRequest, request_id: str) -> Closed:
-        warnings = await self._warnings((request.symbol,))
-        closed = await self._closer.close(request, request_id=request_id)
-        return replace(closed, warnings=(*warnings.get(request.symbol, ()), *closed.warnings))
 
     def _chosen(self, answer: Answer) -> Sequence[ApprovalRecord]:
         if answer.ids:

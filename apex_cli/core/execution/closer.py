@@ -109,11 +109,11 @@ class Closer:
         self._enforce_market_hours = enforce_market_hours
         self._quotes_of = quotes_of
 
-    async def close(self, request: CloseRequest, *, request_id: str = "") -> Closed:
+    async def close(self, request: CloseRequest) -> Closed:
         """Close what *request* asks for, and return the result.
 
-        The closing order carries *request_id*, so that a process that takes over finds it. It is done in every trading
-        state: whoever acts without being asked, such as time exits, looks at that state before.
+        It is done in every trading state: whoever acts without being asked, such as time exits, looks at that state
+        before.
 
         Raises:
             NothingToDo: nothing is held, its market is closed, or trading in it is halted: the stop stays where it is.
@@ -123,10 +123,7 @@ class Closer:
             OutcomeUnknownError: the broker did not confirm in time; look before doing more.
             BusyError: it is being closed already.
         """
-        self._orders.sync()
-        key = self._permitted(request)
-        with self._guard.hands_off(key):
-            outcome = (await self._closed({key: request}, request_id))[key]
+        (outcome,) = await self.close_together((request,))
         if isinstance(outcome, ApexError):
             raise outcome
         return outcome
@@ -149,28 +146,29 @@ class Closer:
                 raise error
         return EntriesCancelled(symbol=symbol, client_order_ids=names)
 
-    async def close_together(self, requests: Sequence[CloseRequest]) -> tuple[Closed | ApexError, ...]:
-        """Close what several requests ask for, with one commit for each step of all of them.
+    async def close_together(
+        self, requests: Sequence[CloseRequest], *, request_id: str = ""
+    ) -> tuple[Closed | ApexError, ...]:
+        """Close what one or several requests ask for, with one commit for each step of all of them.
 
-        The steps are those of ``close``, and one that fails stops no other. For closes at market: nothing rests.
+        One that fails stops no other. Several are closes at market: nothing rests. The closing order carries
+        *request_id*, so that a process that takes over finds it.
         """
         self._orders.sync()
-        outcomes: dict[int, Closed | ApexError] = {}
         wanted: dict[str, CloseRequest] = {}
-        places: dict[str, int] = {}
+        keys: list[str | ApexError] = []
         with ExitStack() as hands_off:
-            for place, request in enumerate(requests):
+            for request in requests:
                 try:
                     key = self._permitted(request)
                     hands_off.enter_context(self._guard.hands_off(key))
                 except ApexError as error:
-                    outcomes[place] = error
+                    keys.append(error)
                 else:
+                    keys.append(key)
                     wanted[key] = request
-                    places[key] = place
-            found = await self._closed(wanted, "")
-        outcomes |= {places[key]: outcome for key, outcome in found.items()}
-        return tuple(outcomes[place] for place in range(len(requests)))
+            found = await self._closed(wanted, request_id) if wanted else {}
+        return tuple(key if isinstance(key, ApexError) else found[key] for key in keys)
 
     def _permitted(self, request: CloseRequest) -> str:
         """Return the key of the position that *request* names; refused where it must not be closed now."""
