@@ -138,12 +138,13 @@ class ApprovalDesk:
         look = await self._look_again(approval, quantity)
         self._require_standing(approval, look)
         answered = replace(approval, quantity=quantity) if quantity is not None else approval
-        orders = await self._executor.open(
+        opening = self._executor.write_down(
             approval.opportunity, look.snapshot, look.verdict.decision, approval=answered, decided_by=by
         )
+        await self._executor.send([] if opening is None else [opening])
         if self._margin is not None:
             await self._margin.tend(self._clock.now())
-        return self._answered(approval, look, orders)
+        return self._answered(approval, look, opening)
 
     async def approve_together(
         self, approvals: Sequence[ApprovalRecord], *, by: str
@@ -188,7 +189,7 @@ class ApprovalDesk:
 
     def _outcome(self, approval: ApprovalRecord, look: _Look, opening: Opening) -> Answered | ApexError:
         try:
-            return self._answered(approval, look, self._executor.records(opening))
+            return self._answered(approval, look, opening)
         except ApexError as error:
             return error
 
@@ -208,11 +209,12 @@ class ApprovalDesk:
         if look.verdict.reasons:
             raise _refusal(approval, look.verdict, look.preview)
 
-    def _answered(self, approval: ApprovalRecord, look: _Look, orders: tuple[OrderRecord, ...]) -> Answered:
+    def _answered(self, approval: ApprovalRecord, look: _Look, opening: Opening | None) -> Answered:
         """Return what came of a yes; raise when somebody else was first, or nothing of it works."""
         current = self._store.view().approvals[approval.approval_id]
-        if not orders:
+        if opening is None:
             raise already_answered(current)
+        orders = self._executor.records(opening)
         if current.status is ApprovalStatus.FAILED:
             raise _failed(current, orders)
         return Answered(approval=current, preview=look.preview, orders=orders)

@@ -71,28 +71,6 @@ class TradeExecutor:
         self._not_closed: dict[str, str] = {}
         """Last message by security on a close that failed after a rejected stop: raised once a run."""
 
-    async def open(
-        self,
-        opportunity: Opportunity,
-        snapshot: Snapshot,
-        decision: Decision,
-        *,
-        approval: ApprovalRecord | None = None,
-        decided_by: str = "apex",
-    ) -> tuple[OrderRecord, ...]:
-        """Send the bracket of an execute decision; return its orders as they stand afterwards.
-
-        Returns an empty tuple when the signal, or the approval, was taken by someone else first.
-
-        Raises:
-            StateError: the intent could not be written; nothing was sent.
-        """
-        opening = self.write_down(opportunity, snapshot, decision, approval=approval, decided_by=decided_by)
-        if opening is None:
-            return ()
-        await self.send((opening,))
-        return self._orders.records(opening.orders)
-
     def records(self, opening: Opening) -> tuple[OrderRecord, ...]:
         """Return its orders as they stand."""
         return self._orders.records(opening.orders)

@@ -115,7 +115,7 @@ def test_no_order_leaves_for_a_proposal_even_where_a_decision_says_so() -> None:
 
     decision = decide_at(opportunity, snapshot, rig.limits, entry_price=opportunity.signal.entry_price)
     assert decision.kind is DecisionKind.EXECUTE
-    assert rig.run(rig.executor.open(opportunity, snapshot, decision)) == ()
+    assert rig.executor.write_down(opportunity, snapshot, decision) is None
     assert all(record.status in NOTHING_SENT for record in rig.store.view().orders.values())
 
 

@@ -145,8 +145,11 @@ class TestOpening:
         opportunity = SimpleRanker(rig.limits.risk).rank(one, ())
         snapshot = rig.run(rig.gatherer.snapshot(rig.state, opportunity))
         decision = decide(opportunity, snapshot, rig.limits)
-        assert len(rig.run(rig.executor.open(opportunity, snapshot, decision))) == 3
-        assert rig.run(rig.executor.open(opportunity, snapshot, decision)) == ()
+        opening = rig.executor.write_down(opportunity, snapshot, decision)
+        assert opening is not None
+        rig.run(rig.executor.send((opening,)))
+        assert len(rig.executor.records(opening)) == 3
+        assert rig.executor.write_down(opportunity, snapshot, decision) is None
         assert len(broker.submitted) == 1
 
     def test_a_signal_whose_orders_were_never_sent_is_not_called_executed_and_may_come_again(self) -> None:
