@@ -71,6 +71,18 @@ def test_every_batch_is_settled_once_with_what_became_of_its_own() -> None:
     assert len(found.coordinator.reports) == 3
 
 
+def test_a_signal_in_two_batches_is_reported_to_the_first_of_them() -> None:
+    found = rig()
+    put(found, "A", "0.7")
+    put(found, "A", "0.7")
+    put(found, "B", "0.6")
+    found.cycle()
+    found.clock.advance(LENGTH)
+    found.cycle()
+    settled = [[(report.symbol, report.outcome) for report in reports] for _, reports in found.source.settled]
+    assert settled == [[("A", SignalOutcome.DUPLICATE), ("A", EXECUTED)], [], [("B", REFUSED)]]
+
+
 def test_a_signal_is_decided_on_before_it_expires() -> None:
     found = rig()
     put(found, "SHORT", "0.7", minutes=0.5)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from apex_cli.core.decision.inputs import ExposureBook, blocked_instruments, exposures_of
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.decision import Snapshot
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.side import PositionSide
-from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.signal import Opportunity, Signal
 from kit.faults import Fate, UnreliableBroker
 from kit.rig import Prices, Rig, auto, make_signal
 
@@ -20,7 +20,10 @@ D = Decimal
 
 
 def snapshot(rig: Rig, symbol: str = "AAPL") -> Snapshot:
-    signal = make_signal(symbol, now=rig.clock.now())
+    return snapshot_of(rig, make_signal(symbol, now=rig.clock.now()))
+
+
+def snapshot_of(rig: Rig, signal: Signal) -> Snapshot:
     opportunity = Opportunity(signal=signal, opportunity_score=D(1))
     found: Snapshot = rig.run(rig.gatherer.snapshot(rig.state, opportunity))
     return found
@@ -175,3 +178,35 @@ def test_a_book_of_exposures_takes_in_orders_that_came_since() -> None:
             tx.orders[fresh.client_order_id] = replace(record, order=fresh, status=OrderStatus.INTENT)
     assert book(rig.state) == exposures_of(rig.state)
     assert [each.is_working_entry for each in book(rig.state)] == [False, True]
+
+
+def test_a_price_and_an_order_that_change_at_once_both_count() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()), make_signal("MSFT", now=rig.clock.now()))
+    book = ExposureBook()
+    before = book(rig.state)
+    key, row = next(iter(rig.state.positions.items()))
+    with rig.store.transaction() as tx:
+        tx.positions[key] = replace(row, current_price=D("55"))
+    dearer = book(rig.state)
+    assert dearer == exposures_of(rig.state)
+    assert [each.risk for each in dearer] == [each.risk for each in before]
+    assert dearer[0].notional > before[0].notional
+    stop = next(record for record in rig.state.orders.of(key) if record.order.role is OrderRole.STOP)
+    with rig.store.transaction() as tx:
+        tx.positions[key] = replace(row, current_price=D("56"))
+        fresh = replace(stop.order, client_order_id="fresh", stop_price=D("49"))
+        tx.orders["fresh"] = replace(stop, order=fresh)
+        tx.orders[stop.order.client_order_id] = replace(stop, status=OrderStatus.CANCELLED)
+    assert book(rig.state) == exposures_of(rig.state)
+    assert book(rig.state)[0].risk < before[0].risk
+
+
+def test_each_market_has_its_own_status_at_one_moment() -> None:
+    rig = Rig()
+    rig.clock.set(datetime(2026, 3, 7, 15, tzinfo=UTC))
+    coin = make_signal("BTC-USD", market=MarketType.CRYPTO, now=rig.clock.now())
+    seen = [snapshot(rig).market, snapshot_of(rig, coin).market, snapshot(rig).market]
+    assert [market.is_open for market in seen] == [False, True, False]
+    rig.clock.set(datetime(2026, 3, 9, 15, tzinfo=UTC))
+    assert snapshot(rig).market.is_open
