@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from operator import mul
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
@@ -155,11 +155,11 @@ class BreakoutRule:
         known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + LAST_SECOND)[-CHANNEL - 2 :]
         if len(known) < CHANNEL + 2 or known[-1].end != now + LAST_SECOND:
             return None
-        last, before = known[-1], known[-2]
-        channel = max(bar.high for bar in known[1:-1])
-        if last.close <= channel or before.close > max(bar.high for bar in known[:-2]):
+        past = _past(known)
+        channel = max(past.high[1:-1])
+        if past.close[-1] <= channel or past.close[-2] > max(past.high[:-2]):
             return None
-        return _signal(last, known, channel, now)
+        return _signal(known[-1], past, channel * past.price_unit, now)
 
 
 _signals: WeakKeyDictionary[BarSource, dict[tuple[str, datetime], Signal | None]] = WeakKeyDictionary()
@@ -181,26 +181,54 @@ def _may_break_out(high: Floats, close: Floats) -> NDArray[np.bool_]:
     return found
 
 
+class _Past(NamedTuple):
+    """The last bars, in columns of whole numbers where the bars are arrays, else of decimals."""
+
+    high: Sequence[Decimal]
+    low: Sequence[Decimal]
+    close: Sequence[Decimal]
+    volume: Sequence[Decimal]
+    price_unit: Decimal = ONE
+    """What a 1 of the prices is worth."""
+
+    volume_unit: Decimal = ONE
+
+
+def _past(bars: Sequence[Bar]) -> _Past:
+    whole: Callable[[], Sequence[Any]] | None = getattr(bars, "whole_numbers", None)
+    if whole is not None:
+        return _Past(*whole())
+    high, low, close, volume = zip(*((bar.high, bar.low, bar.close, bar.volume) for bar in bars), strict=True)
+    return _Past(high, low, close, volume)
+
+
 def average_true_range(bars: Sequence[Bar]) -> Decimal:
     """Return the mean true range over all but the first of *bars*.
 
     true range = max(high, previous close) - min(low, previous close)
     """
-    ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(bars)]
-    return sum(ranges, Decimal(0)) / len(ranges)
+    return _true_ranges(_past(tuple(bars)), len(bars) - 1) / (len(bars) - 1)
 
 
-def _signal(last: Bar, known: Sequence[Bar], channel: Decimal, now: datetime) -> Signal | None:
-    range_ = average_true_range(known[-RANGE_BARS - 1 :])
+def _true_ranges(past: _Past, count: int) -> Decimal:
+    """Return the sum of the last *count* true ranges."""
+    tops = map(max, past.high[-count:], past.close[-count - 1 : -1])
+    bottoms = map(min, past.low[-count:], past.close[-count - 1 : -1])
+    return (sum(tops) - sum(bottoms)) * past.price_unit
+
+
+def _signal(last: Bar, past: _Past, channel: Decimal, now: datetime) -> Signal | None:
+    range_ = _true_ranges(past, RANGE_BARS) / RANGE_BARS
     stop = (last.close - STOP_RANGES * range_).quantize(CENT)
     target = (last.close + TARGET_RANGES * range_).quantize(CENT)
     if not 0 < stop < last.close < target:
         return None
     strength = min((last.close - channel) / range_, ONE)
-    volume = sum((bar.volume for bar in known[-CHANNEL - 1 : -1]), Decimal(0)) / CHANNEL
-    dollars = sum((bar.volume * bar.close for bar in known[-CHANNEL - 1 : -1]), Decimal(0)) / CHANNEL
+    volumes = past.volume[-CHANNEL - 1 : -1]
+    volume = sum(volumes) * past.volume_unit / CHANNEL
+    dollars = sum(map(mul, volumes, past.close[-CHANNEL - 1 : -1])) * past.volume_unit * past.price_unit / CHANNEL
     return Signal(
-        signal_id=f"{BreakoutRule.name}-{last.symbol}-{last.end:%Y%m%dT%H%M}",
+        signal_id=f"{BreakoutRule.name}-{last.symbol}-{_minute(last.end)}",
         instrument=of_key(last.symbol),
         signal_type=SignalType.BUY,
         entry_price=last.close,
@@ -217,6 +245,15 @@ def _signal(last: Bar, known: Sequence[Bar], channel: Decimal, now: datetime) ->
             **({"volume_ratio": float((last.volume / volume).quantize(PLACES))} if volume else {}),
         },
     )
+
+
+def _minute(at: datetime) -> str:
+    """Return *at* as digits, faster than ``strftime`` does.
+
+    >>> _minute(datetime(2026, 3, 24, 15, 0, 7))
+    '20260324T1500'
+    """
+    return at.isoformat()[:16].replace("-", "").replace(":", "")
 
 
 RULES = {BreakoutRule.name: BreakoutRule}

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.files.prices.bar_columns import array_of, columns_from
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
@@ -32,7 +38,7 @@ def a_bar(number: int, close: str, high: str | None = None, low: str | None = No
 
 
 class Tape:
-    def __init__(self, bars: list[Bar]) -> None:
+    def __init__(self, bars: Sequence[Bar]) -> None:
         self.all = bars
 
     def symbols(self) -> Sequence[str]:
@@ -40,14 +46,16 @@ class Tape:
 
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
         assert symbol == "AAPL"
-        return [b for b in self.all if (after is None or b.end > after) and (until is None or b.end <= until)]
+        ends = [bar.end for bar in self.all]
+        first = bisect_right(ends, after) if after is not None else 0
+        return self.all[first : bisect_right(ends, until) if until is not None else len(ends)]
 
 
 QUIET = [a_bar(n, "50", "51", "49") for n in range(22)]
 
 
-def heard(bars: list[Bar]) -> list[SignalBatch]:
-    rule = BreakoutRule(Tape(bars))
+def heard(bars: Sequence[Bar], source: Sequence[Bar] = ()) -> list[SignalBatch]:
+    rule = BreakoutRule(Tape(source or bars))
     return [batch for bar in bars for batch in rule.poll(bar.end - LAST_SECOND)]
 
 
@@ -82,6 +90,19 @@ class TestBreakout:
     def test_a_stop_below_nothing_is_no_signal(self) -> None:
         wild = [a_bar(n, "50", "51", "1") for n in range(22)]
         assert heard([*wild, a_bar(22, "52")]) == []
+
+    @given(rows=st.lists(st.tuples(st.integers(4000, 6000), st.integers(0, 300), st.integers(0, 9)), min_size=30))
+    def test_bars_that_are_arrays_give_the_same_signals(self, rows: list[tuple[int, int, int]]) -> None:
+        bars = []
+        for number, (cents, reach, places) in enumerate(rows):
+            close, more = D(cents) / 100, D(reach) / 100
+            bar = a_bar(number, f"{close + number:f}", f"{close + number + more:f}", f"{close + number - more:f}")
+            bars.append(replace(bar, volume=D(10_000 + cents).scaleb(-places // 3)))
+        array = array_of(bars)
+        assert array is not None
+        plain, columns = heard(bars), heard(bars, columns_from(array, "AAPL")[0])
+        assert plain == columns
+        assert repr(plain) == repr(columns)
 
     def test_a_true_range_spans_gaps(self) -> None:
         assert average_true_range([a_bar(0, "50"), a_bar(1, "55", "56", "54"), a_bar(2, "55", "57", "54")]) == D("4.5")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from operator import mul
+from operator import itemgetter, mul
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 from apex_cli.core.adapters.files.prices.bar_series import Series
@@ -44,6 +44,7 @@ SAFE_JUMP = 0.39
 UNITS = tuple(Decimal(1).scaleb(-places) for places in range(MOST_DIGITS + 1))
 """What the last of so many places after the point is worth."""
 
+TENS = tuple(10**places for places in range(MOST_DIGITS + 1))
 MICRO = 1_000_000
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -62,6 +63,17 @@ class ExactNumbers(NamedTuple):
     def part(self, rows: slice) -> ExactNumbers:
         """Return the numbers of *rows*."""
         return ExactNumbers(self.digits[rows], self.places[rows])
+
+    def span(self) -> tuple[int, int]:
+        """Return the least and the most places of a number."""
+        return (int(self.places.min()), int(self.places.max())) if len(self.places) else (0, 0)
+
+    def in_units(self, places: int, rows: slice, span: tuple[int, int]) -> list[int]:
+        """Return the numbers of *rows* in units of the last of *places* after the point; all lie within *span*."""
+        digits: list[int] = self.digits[rows].tolist()
+        if span == (places, places):
+            return digits
+        return [each * TENS[places - has] for each, has in zip(digits, self.places[rows].tolist(), strict=True)]
 
     def decimals(self) -> list[Decimal]:
         """Return the numbers as they were written."""
@@ -93,6 +105,9 @@ class ColumnData(NamedTuple):
     kept: dict[str, NDArray[np.float64]]
     """Columns that were asked for as floats."""
 
+    spans: list[tuple[int, int]]
+    """Least and most places of a number in each column, once they were asked for."""
+
     def closes(self) -> NDArray[np.float64]:
         """Return all closes as floats, made once."""
         found = self.kept.get("close")
@@ -106,6 +121,12 @@ class ColumnData(NamedTuple):
             found = closes[1:] / closes[:-1] - 1 if (closes > 0).all() else closes[:0]
             self.kept["returns"] = found
         return found
+
+    def column_spans(self) -> Sequence[tuple[int, int]]:
+        """Return the least and the most places of a number in each column, looked at once."""
+        if not self.spans:
+            self.spans.extend(each.span() for each in self.numbers)
+        return self.spans
 
     def block(self, number: int) -> tuple[Bar, ...]:
         """Return *BLOCK* bars as values; those asked for last are kept."""
@@ -135,6 +156,13 @@ class ColumnData(NamedTuple):
             )
 
 
+def column_data(
+    symbol: str, starts: NDArray[np.int64], ends: NDArray[np.int64], numbers: tuple[ExactNumbers, ...]
+) -> ColumnData:
+    """Return columns of which nothing was asked for yet."""
+    return ColumnData(symbol, starts, ends, numbers, OrderedDict(), {}, [])
+
+
 @lru_cache(maxsize=FEW_MOMENTS)
 def moment(microseconds: int) -> datetime:
     """Return the time *microseconds* after the beginning of 1970 in UTC."""
@@ -156,7 +184,7 @@ class BarColumns(Sequence[Bar]):
         """Return the columns of these bars alone."""
         chosen, data = slice(self._first, self._last), self._data
         numbers = tuple(each.part(chosen) for each in data.numbers)
-        return ColumnData(data.symbol, data.starts[chosen], data.ends[chosen], numbers, OrderedDict(), {})
+        return column_data(data.symbol, data.starts[chosen], data.ends[chosen], numbers)
 
     def alone(self) -> BarColumns:
         """Return the same bars without a way to those before and after them."""
@@ -226,6 +254,16 @@ class BarColumns(Sequence[Bar]):
         """Return the ends in microseconds since 1970, and the closes."""
         rows = slice(self._first, self._last)
         return self._data.ends[rows].tolist(), self._data.closes()[rows].tolist()
+
+    def whole_numbers(self) -> tuple[list[int], list[int], list[int], list[int], Decimal, Decimal]:
+        """Return highs, lows, closes and volumes as whole numbers, and the unit of the prices and of the volumes."""
+        rows, data = slice(self._first, self._last), self._data
+        _, *prices, volume = data.column_spans()
+        most, most_volume = max(prices, key=itemgetter(1))[1], volume[1]
+        units = (most, most, most, most_volume)
+        columns = zip(data.numbers[1:], units, (*prices, volume), strict=True)
+        high, low, close, volumes = (numbers.in_units(places, rows, span) for numbers, places, span in columns)
+        return high, low, close, volumes, UNITS[most], UNITS[most_volume]
 
     def returns(self) -> tuple[bytes, NDArray[np.float64]] | None:
         """Return the ends as bytes, which none but the same ends have, and the changes from close to close.
@@ -345,7 +383,7 @@ def columns_from(array: NDArray[np.int64], symbol: str) -> tuple[BarColumns, Seq
         raise ValueError(f"{symbol}: {array.shape} of {array.dtype} are no bars")
     array = array.view(np.ndarray)  # parts of a mapped file are slow to take
     numbers = tuple(ExactNumbers(array[2 + at], (array[7] >> 8 * at & 0xFF).astype(np.uint8)) for at in range(5))
-    data = ColumnData(symbol, array[0], array[1], numbers, OrderedDict(), {})
+    data = column_data(symbol, array[0], array[1], numbers)
     return BarColumns(data, 0, array.shape[1]), Ends(array[1])
 
 
@@ -380,5 +418,5 @@ def concatenated(parts: Sequence[BarColumns]) -> Series:
         ExactNumbers(np.concatenate([each.digits for each in same]), np.concatenate([each.places for each in same]))
         for same in zip(*(part.numbers for part in rows), strict=True)
     )
-    data = ColumnData(rows[0].symbol, starts, ends, numbers, OrderedDict(), {})
+    data = column_data(rows[0].symbol, starts, ends, numbers)
     return Series(BarColumns(data, 0, len(starts)), Ends(ends))

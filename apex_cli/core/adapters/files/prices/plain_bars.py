@@ -6,7 +6,7 @@ order. Anything else is left to the general reader, which finds and names what i
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -18,9 +18,9 @@ from apex_cli.core.adapters.files.prices.bar_columns import (
     MICRO,
     MICROSECOND,
     BarColumns,
-    ColumnData,
     Ends,
     ExactNumbers,
+    column_data,
     moment,
 )
 from apex_cli.core.adapters.files.prices.bar_series import (
@@ -343,7 +343,7 @@ def _sessions(
         raise NotPlainError
     bounds = [_bounds(day) for day in days.tolist()]
     starts, ends = (np.array(column, np.int64) for column in zip(*bounds, strict=True))
-    data = ColumnData(symbol, starts, ends, numbers, OrderedDict(), {})
+    data = column_data(symbol, starts, ends, numbers)
     return Series(BarColumns(data, 0, len(starts)), Ends(ends), (), ("daily sessions",))
 
 
@@ -383,7 +383,7 @@ def _cut(
         starts, steps = starts[:-1], steps[:-1]
         numbers = tuple(each.part(slice(len(starts))) for each in numbers)
     ends = starts + np.append(np.minimum(steps, length), length)
-    data = ColumnData(symbol, starts, ends, numbers, OrderedDict(), {})
+    data = column_data(symbol, starts, ends, numbers)
     return Series(BarColumns(data, 0, len(starts)), Ends(ends), problems, (length_in_words(length), *notes))
 
 
