@@ -67,9 +67,6 @@ class ReplayReport(Value, frozen=True, kw_only=True):
 
     trades: tuple[RoundTrip, ...]
     statistics: Statistics
-    expectancy_interval: Interval | None
-    """90 % interval of ``net_expectancy_r``."""
-
     ratios: Ratios
     """From the curve session by session, and from the trades."""
 
@@ -105,6 +102,11 @@ class ReplayReport(Value, frozen=True, kw_only=True):
         points = tuple(SessionValue(day=session_date(point.at), equity=point.equity) for point in self.curve)
         (before,) = previous_sessions(points[0].day, 1)
         return (SessionValue(day=before, equity=self.start_equity), *points)
+
+    @property
+    def expectancy_interval(self) -> Interval | None:
+        """90 % interval of ``net_expectancy_r``."""
+        return expectancy_interval(_results(self.trades), self.seed)
 
     @property
     def sharpe(self) -> float | None:
@@ -240,7 +242,6 @@ class Recorder:
             tally.add(trip)
         points = self.curve.points
         start = points[0].equity if self.curve.start is None else self.curve.start
-        results = [result for trip in trips if (result := trip.net_r_multiple) is not None]
         return ReplayReport(
             first=points[0].at,
             last=points[-1].at,
@@ -254,8 +255,7 @@ class Recorder:
             refusals=dict(sorted(self.refusals.items(), key=lambda item: (-item[1], item[0]))),
             trades=tuple(trips),
             statistics=tally.statistics(),
-            expectancy_interval=expectancy_interval(results, seed),
-            ratios=ratios_of([start, *(point.equity for point in points)], results),
+            ratios=ratios_of([start, *(point.equity for point in points)], _results(trips)),
             drawdown=self.curve.drawdown,
             exposure=(Decimal(self._held_steps) / self.steps).quantize(PLACES),
             start_equity=start,
@@ -270,6 +270,11 @@ class Recorder:
             plans=self._book.plans,
             problems=tuple(self.problems),
         )
+
+
+def _results(trips: Iterable[RoundTrip]) -> list[Decimal]:
+    """Return the R-multiples after costs, of trades that have one."""
+    return [result for trip in trips if (result := trip.net_r_multiple) is not None]
 
 
 def _open_positions(state: State) -> tuple[OpenPosition, ...]:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.money import Usd
+from apex_cli.core.reports import measures
 from apex_cli.core.reports.measures import EquityCurve, expectancy_interval
 from kit import START
 
+pytest.importorskip("numpy")
 D = Decimal
 
 
@@ -52,3 +57,20 @@ def test_an_interval_holds_the_mean_and_is_the_same_for_the_same_seed() -> None:
     assert found.low < sum(results) / len(results) < found.high
     assert found == expectancy_interval(results, 7) != expectancy_interval(results, 8)
     assert expectancy_interval(results[:4], 7) is None
+
+
+@given(
+    values=st.lists(st.floats(-5, 5) | st.sampled_from([-1.0, 0.5, 1e300, -1e-300]), min_size=5, max_size=60),
+    seed=st.integers(0, 2**32),
+)
+def test_an_interval_is_the_same_with_numpy_and_without(values: list[float], seed: int) -> None:
+    measures._interval.cache_clear()
+    with_numpy = measures._interval(tuple(values), seed)
+    near, margin = measures._near_means(values, seed)
+    dice = Random(seed)
+    exact = sorted(fmean(dice.choices(values, k=len(values))) for _ in range(measures.RESAMPLES))
+    assert all(abs(one - other) <= margin for one, other in zip(near, exact, strict=True))
+    measures._interval.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "numpy")
+        assert repr(with_numpy) == repr(measures._interval(tuple(values), seed))
