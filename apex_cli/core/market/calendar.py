@@ -32,6 +32,15 @@ def market_time(at: datetime) -> str:
     return at.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M ET")
 
 
+def minute_digits(at: datetime) -> str:
+    """Return a moment to the minute, in its own zone, as an identity writes it; faster than ``strftime``.
+
+    >>> minute_digits(datetime(2026, 3, 24, 15, 0, 7, tzinfo=UTC))
+    '20260324T1500'
+    """
+    return at.isoformat()[:16].replace("-", "").replace(":", "")
+
+
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2027, 12, 31)
 FIRST_YEAR, LAST_YEAR = 1900, 2199

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal
@@ -80,9 +81,13 @@ class GuardedSource:
         self._notice = notice
         self._limits = limits or Limits(DEFAULT_TIME_S)
         self._is_left_out = False
+        self._wakes: frozenset[datetime] | None = None
+        """Ends of bars at which the scanner may find something; None where it may at each."""
 
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
-        """Yield what the scanner finds, until it fails."""
+        """Yield what the scanner finds, until it fails; it is not asked where it said that there is nothing."""
+        if self._wakes is not None and now + LAST_SECOND not in self._wakes:
+            return
         found: Iterator[SignalBatch] = iter(())
         batch = self._call(lambda: iter(self._source.poll(now)))
         if batch is not _END:
@@ -93,8 +98,10 @@ class GuardedSource:
     def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime] | None:
         """Return those of *ends* at which the scanner may find something; None where it does not say that."""
         ask: Callable[[Sequence[datetime]], Iterable[datetime] | None] | None = getattr(self._source, "wakes", None)
-        found = self._call(lambda: ask(ends)) if ask is not None else None
-        return None if found is _END else found
+        if ask is not None:
+            found = self._call(lambda: None if (said := ask(ends)) is None else frozenset(said))
+            self._wakes = None if found is _END else found
+        return self._wakes
 
     def foresees(self) -> Mapping[datetime, Sequence[str]]:
         """Return which symbols may have a signal at which end of a bar, as far as the scanner says that beforehand."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import LAST_SECOND
+from apex_cli.core.market.calendar import LAST_SECOND, minute_digits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import SignalReport
@@ -228,7 +228,7 @@ def _signal(last: Bar, past: _Past, channel: Decimal, now: datetime) -> Signal |
     volume = sum(volumes) * past.volume_unit / CHANNEL
     dollars = sum(map(mul, volumes, past.close[-CHANNEL - 1 : -1])) * past.volume_unit * past.price_unit / CHANNEL
     return Signal(
-        signal_id=f"{BreakoutRule.name}-{last.symbol}-{_minute(last.end)}",
+        signal_id=f"{BreakoutRule.name}-{last.symbol}-{minute_digits(last.end)}",
         instrument=of_key(last.symbol),
         signal_type=SignalType.BUY,
         entry_price=last.close,
@@ -245,15 +245,6 @@ def _signal(last: Bar, past: _Past, channel: Decimal, now: datetime) -> Signal |
             **({"volume_ratio": float((last.volume / volume).quantize(PLACES))} if volume else {}),
         },
     )
-
-
-def _minute(at: datetime) -> str:
-    """Return *at* as digits, faster than ``strftime`` does.
-
-    >>> _minute(datetime(2026, 3, 24, 15, 0, 7))
-    '20260324T1500'
-    """
-    return at.isoformat()[:16].replace("-", "").replace(":", "")
 
 
 RULES = {BreakoutRule.name: BreakoutRule}

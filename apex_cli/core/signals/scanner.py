@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
-from itertools import pairwise
+from operator import sub
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, seconds
 from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
-from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, session_bounds
+from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, minute_digits, session_bounds
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
 from apex_cli.core.model.reason import Reason
@@ -103,7 +103,8 @@ class Scanner:
     def poll(self, now: datetime) -> Iterable[SignalBatch]:
         """Yield one batch of signals when the interval is over and something was found."""
         if self._due is not None:
-            yield from self._batch(self._due.get(now + LAST_SECOND, ()), now)
+            if symbols := self._due.get(now + LAST_SECOND):
+                yield from self._batch(symbols, now)
             return
         if self._last is not None and now - self._last < self._interval:
             return
@@ -208,7 +209,7 @@ class Scanner:
         ends = frame.ends[max(at - 5, 0) : at + 1].tolist()
         signal_type = SignalType.BUY if sign > 0 else SignalType.SHORT
         return Signal(
-            signal_id=f"{self.name}-{frame.symbol}-{end:%Y%m%dT%H%M}-{signal_type}",
+            signal_id=f"{self.name}-{frame.symbol}-{minute_digits(end)}-{signal_type}",
             instrument=instrument,
             signal_type=signal_type,
             entry_price=entry,
@@ -218,7 +219,7 @@ class Scanner:
             strategy=self.name,
             source="scanner",
             created_at=min(end, now),
-            expires_at=valid_until(end, timedelta(seconds=min(after - before for before, after in pairwise(ends)))),
+            expires_at=valid_until(end, timedelta(seconds=min(map(sub, ends[1:], ends)))),
             metadata=_facts(self.name, facts, at, end),
         )
 

@@ -8,13 +8,15 @@ import signal as signals
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch
@@ -327,3 +329,18 @@ def test_a_scanner_that_ends_apex_is_looked_at_again() -> None:
     assert "it tried to end apex" in reported[0].message
     guarded.settle(SignalBatch(name="first"), ())
     assert "did not answer" in reported[-1].message
+
+
+class FindsAtFirst(Finds):
+    def wakes(self, ends: Sequence[datetime]) -> Iterator[datetime]:
+        yield ends[0]
+
+
+def test_a_scanner_is_polled_at_no_end_at_which_it_said_there_is_nothing() -> None:
+    source = FindsAtFirst(lambda: iter([SignalBatch(name="found")]))
+    guarded = GuardedSource("mine", source, Once([].append), Limits(MOST_S))
+    ends = [START, START + timedelta(days=1)]
+    assert [len(list(guarded.poll(end - LAST_SECOND))) for end in ends] == [1, 1]
+    assert set(guarded.wakes(ends) or ()) == {START}
+    assert [len(list(guarded.poll(end - LAST_SECOND))) for end in ends] == [1, 0]
+    assert source.polls == 3
