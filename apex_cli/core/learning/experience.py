@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import expected_of, value_key
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, Experience, Weights
@@ -15,6 +16,7 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
 STEP = Decimal("0.0001")
+UNIT = 10_000
 SUM_PLACES = Decimal("0.0000000001")
 FADE = Decimal("0.9998")
 """What older sums keep of their weight with each lesson that joins them: about five thousand speak."""
@@ -44,7 +46,7 @@ WEIGHTS_REMEMBERED = 4
 class LessonFacts:
     """What follows from a lesson alone, worked out once: a lesson never changes."""
 
-    __slots__ = ("_expected", "_sums", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
+    __slots__ = ("_beyond", "_expected", "_sums", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
 
     def __init__(self, lesson: Lesson) -> None:
         """Work out everything but what weights expected."""
@@ -56,6 +58,7 @@ class LessonFacts:
         self.score = plain_score(conditions)
         self.weight = weight_of(lesson)
         self.x = parts_of(conditions)
+        self._beyond: tuple[Weights, Decimal] | None = None
         self._expected: dict[int, tuple[Weights, Decimal]] = {}
         self._sums: tuple[Weights, tuple[Decimal, ...]] | None = None
 
@@ -69,6 +72,12 @@ class LessonFacts:
         found = expected_of(weights, self.key, self.score, self.lesson.conditions.parts)
         self._expected[id(weights)] = weights, found
         return found
+
+    def beyond(self, weights: Weights) -> Decimal:
+        """Return R beyond what *weights*, the ones in force, expect of an entry like this one."""
+        if self._beyond is None or self._beyond[0] is not weights:
+            self._beyond = weights, self.lesson.r - self.expected(weights)
+        return self._beyond[1]
 
     def sums(self, base: Weights) -> tuple[Decimal, ...]:
         """Return what this lesson adds to the sums of an ``Experience`` that is measured from *base*."""
@@ -96,9 +105,24 @@ def facts_of(lesson: Lesson) -> LessonFacts:
     return found
 
 
-def numbers_of(conditions: EntryConditions) -> dict[str, Decimal]:
+class Numbers(NamedTuple):
+    """The numbers by which entries are compared, in the order of their names."""
+
+    names: tuple[str, ...]
+    units: tuple[int | Decimal, ...]
+    """In ten-thousandths."""
+
+    are_whole: bool
+    """Whether all of them have no more than four places, as scores and what the stages find do."""
+
+
+def numbers_of(conditions: EntryConditions) -> Numbers:
     """Return the numbers by which entries are compared."""
-    return {**conditions.parts, **conditions.traits}
+    known = sorted({**conditions.parts, **conditions.traits}.items())
+    exact = [number * UNIT for _, number in known]
+    units = [int(number) for number in exact]
+    are_whole = units == exact
+    return Numbers(tuple([name for name, _ in known]), tuple(units if are_whole else exact), are_whole)
 
 
 def weight_of(lesson: Lesson) -> Decimal:

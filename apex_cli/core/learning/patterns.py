@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import dist
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import value_at
-from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, LessonFacts, facts_of, numbers_of
+from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, UNIT, LessonFacts, Numbers, facts_of, numbers_of
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.side import PositionSide
+from apex_cli.core.state.tables import Table, TableReader
 
 EXPIRY = timedelta(days=90)
 """Older trades are ignored: markets change."""
@@ -25,6 +30,7 @@ FARTHEST = Decimal("0.20")
 """Root mean square difference, 0..1, up to which two entries are similar."""
 
 NEAR = FARTHEST * FARTHEST
+NEAR_UNITS = int(NEAR * UNIT**2)
 LEAST_SHARED = 2
 """Numbers two entries must both have to be compared."""
 
@@ -50,47 +56,102 @@ class Edge(NamedTuple):
     """R that similar trades brought beyond what was expected of them, as far as it is more than noise."""
 
 
-def edge_of(
-    conditions: EntryConditions,
-    lessons: Iterable[Lesson],
-    *,
-    strategy: str,
-    side: PositionSide,
-    now: datetime,
-    weights: Weights = DEFAULT_WEIGHTS,
-) -> Edge | None:
-    """Return what the nearest past entries of the strategy and side brought; None with too few similar ones.
+class SimilarTrades:
+    """Past entries of each strategy and side, by the time of their end; reading them again costs what changed."""
 
-    A neighbour counts 1 - (distance / 0.20)^2, less where it was only followed. Their mean R, beyond what
-    *weights* expected of them, is shrunk to 0, which is the strategy's own value, and counts as far as it is more than
-    noise (``posterior.group_means``). They are silent below an effective number of five.
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._reader: TableReader[Lesson] = TableReader()
+        self._ends: defaultdict[tuple[str, PositionSide], list[tuple[datetime, int]]] = defaultdict(list)
+        """When they ended, and their numbers; in the same order as what is known of them."""
 
-    bonus = 1 + 0.25 * expected R, within 0.85 and 1.25.
+        self._facts: defaultdict[tuple[str, PositionSide], list[LessonFacts]] = defaultdict(list)
 
-    Args:
-        conditions: of the entry that is thought of.
-        lessons: anything; older than 90 days they do not count.
-        strategy: name of the strategy.
-        side: of the position that would be opened.
-        now: aware UTC.
-        weights: in force.
+    def _read(self, lessons: Table[Lesson]) -> None:
+        """Take over what *lessons* holds now."""
+        for _, old, new in self._reader.changes(lessons):
+            if old is not None:
+                ends, facts, at = self._place(old)
+                while facts[at].lesson is not old:
+                    at += 1
+                del ends[at], facts[at]
+            if new is not None:
+                ends, facts, at = self._place(new)
+                ends.insert(at, (new.closed_at, new.seq))
+                facts.insert(at, facts_of(new))
 
-    Source:
-        Nearest neighbours weighted by the kernel of V. A. Epanechnikov, "Non-Parametric Estimation of a Multivariate
-        Probability Density", Theory of Probability and its Applications 14, 1969.
-    """
-    cutoff = now - EXPIRY
-    candidates = [row for row in lessons if row.closed_at >= cutoff and row.strategy == strategy and row.side is side]
-    own = tuple(numbers_of(conditions).items())
-    measured = [(_squared(own, facts.numbers), facts) for facts in map(facts_of, candidates)]
-    near = sorted(
-        [(found, facts) for found, facts in measured if found is not None and found < NEAR],
-        key=lambda each: (each[0], each[1].lesson.seq),
-    )[:MOST_NEIGHBOURS]
-    kernel = [_kernel(found, facts.lesson) for found, facts in near]
-    if effective_size(kernel) < LEAST_SIMILAR:
-        return None
-    return _edge([facts for _, facts in near], kernel, weights, strategy)
+    def _place(self, lesson: Lesson) -> tuple[list[tuple[datetime, int]], list[LessonFacts], int]:
+        """Return the lists that *lesson* belongs to, and where in them."""
+        kind = lesson.strategy, lesson.side
+        return self._ends[kind], self._facts[kind], bisect_left(self._ends[kind], (lesson.closed_at, lesson.seq))
+
+    def edge_of(
+        self,
+        conditions: EntryConditions,
+        lessons: Table[Lesson],
+        *,
+        strategy: str,
+        side: PositionSide,
+        now: datetime,
+        weights: Weights = DEFAULT_WEIGHTS,
+        last: int | None = None,
+    ) -> Edge | None:
+        """Return what the nearest past entries of the strategy and side brought; None with too few similar ones.
+
+        A neighbour counts 1 - (distance / 0.20)^2, less where it was only followed. Their mean R, beyond what
+        *weights* expected of them, is shrunk to 0, which is the strategy's own value, and counts as far as it is more
+        than noise (``posterior.group_means``). They are silent below an effective number of five.
+
+        bonus = 1 + 0.25 * expected R, within 0.85 and 1.25.
+
+        Args:
+            conditions: of the entry that is thought of.
+            lessons: of the state.
+            strategy: name of the strategy.
+            side: of the position that would be opened.
+            now: aware UTC; trades that ended more than 90 days before do not count.
+            weights: in force.
+            last: number of the last lesson that counts; None: all count.
+
+        Source:
+            Nearest neighbours weighted by the kernel of V. A. Epanechnikov, "Non-Parametric Estimation of a
+            Multivariate Probability Density", Theory of Probability and its Applications 14, 1969.
+        """
+        self._read(lessons)
+        kind = strategy, side
+        recent = self._facts[kind][bisect_left(self._ends[kind], (now - EXPIRY, -1)) :]
+        if last is not None:
+            recent = [facts for facts in recent if facts.lesson.seq <= last]
+        near = nearest(numbers_of(conditions), recent)
+        kernel = [_kernel(squared, facts.lesson) for squared, facts in near]
+        if effective_size(kernel) < LEAST_SIMILAR:
+            return None
+        return _edge([facts for _, facts in near], kernel, weights, strategy)
+
+
+def nearest(own: Numbers, recent: Sequence[LessonFacts]) -> list[tuple[Decimal, LessonFacts]]:
+    """Return the nearest forty and their mean square differences over what both have, 0..1, the nearest first."""
+    found = []
+    for facts in recent:
+        other = facts.numbers
+        mine, its = (own.units, other.units) if own.names == other.names else _shared(own, other)
+        if own.are_whole and other.are_whole:
+            apart = dist(mine, its)
+            total: int | Decimal = round(apart * apart)
+        else:
+            total = sum([each * each for each in map(sub, mine, its)])
+        size = len(mine)
+        if size >= LEAST_SHARED and total < NEAR_UNITS * size:
+            found.append((total / size, facts.lesson.seq, total, size, facts))
+    found.sort(key=itemgetter(0, 1))
+    return [(Decimal(total) / (size * UNIT**2), facts) for _, _, total, size, facts in found[:MOST_NEIGHBOURS]]
+
+
+def _shared(one: Numbers, other: Numbers) -> tuple[Sequence[Decimal | int], Sequence[Decimal | int]]:
+    """Return the numbers that both have."""
+    known = dict(zip(other.names, other.units, strict=True))
+    both = [(value, known[name]) for name, value in zip(one.names, one.units, strict=True) if name in known]
+    return [value for value, _ in both], [value for _, value in both]
 
 
 def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
@@ -102,9 +163,7 @@ def _edge(near: Sequence[LessonFacts], kernel: Sequence[Decimal], weights: Weigh
     rows = [facts.lesson for facts in near]
     counts = [part * facts.weight for part, facts in zip(kernel, near, strict=True)]
     total = sum(counts, ZERO)
-    beyond = sum(
-        [count * (facts.lesson.r - facts.expected(weights)) for count, facts in zip(counts, near, strict=True)], ZERO
-    )
+    beyond = sum([count * facts.beyond(weights) for count, facts in zip(counts, near, strict=True)], ZERO)
     found = shift(beyond / total, total)
     value = value_at(weights, near[0].key)
     expected = (value + found).quantize(PLACES)
@@ -113,14 +172,3 @@ def _edge(near: Sequence[LessonFacts], kernel: Sequence[Decimal], weights: Weigh
     mean = sum([row.r for row in rows], ZERO) / len(rows)
     why = f"{len(rows)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
     return Edge(bonus, expected, why, found.quantize(PLACES))
-
-
-def _squared(one: Iterable[tuple[str, Decimal]], other: Mapping[str, Decimal]) -> Decimal | None:
-    """Return the mean square difference over what both have, 0..1; None when that is too little."""
-    total, count = ZERO, 0
-    for name, value in one:
-        if name in other:
-            difference = value - other[name]
-            total += difference * difference
-            count += 1
-    return total / count if count >= LEAST_SHARED else None

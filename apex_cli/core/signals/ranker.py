@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.analysis.correlation import Moves
 from apex_cli.core.learning.expectation import expectation, value_key
-from apex_cli.core.learning.patterns import Edge, edge_of
+from apex_cli.core.learning.patterns import Edge, SimilarTrades
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
@@ -207,6 +207,7 @@ class OpportunityRanker:
         self._store = store
         self._bars = bars
         self._mode = mode
+        self._similar = SimilarTrades()
         self._moves: dict[str, Moves] = {}
         self._moves_at: datetime | None = None
         self._heard: dict[str, Arrival] = {}
@@ -221,12 +222,14 @@ class OpportunityRanker:
         plain = score(signal, context)
         if not context.orders or not state.lessons:
             return plain
-        lessons, learning = state.lessons.values(), state.learning
-        if learning.frozen_at:
-            lessons = [row for row in lessons if row.seq <= learning.frozen_seq]
-        side = _side_of(signal)
-        edge = edge_of(
-            entry_conditions(plain), lessons, strategy=signal.strategy, side=side, now=now, weights=context.weights
+        edge = self._similar.edge_of(
+            entry_conditions(plain),
+            state.lessons,
+            strategy=signal.strategy,
+            side=_side_of(signal),
+            now=now,
+            weights=context.weights,
+            last=state.learning.frozen_seq if state.learning.frozen_at else None,
         )
         return plain if edge is None else with_edge(plain, context, edge)
 

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.learning.experience import LessonFacts, numbers_of
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
-from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, edge_of
+from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, SimilarTrades, nearest
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, StrategyValue
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.side import PositionSide
+from apex_cli.core.state.tables import Table
 from kit import START
 
 D = Decimal
@@ -25,7 +27,8 @@ def conditions(trend: str = "0.5", timing: str = "0.5") -> EntryConditions:
 
 def edge(lessons: list[Lesson], **changes: Any) -> Edge | None:
     asked = {"strategy": "breakout", "side": PositionSide.LONG, "now": START + timedelta(days=1), **changes}
-    return edge_of(conditions(), lessons, **asked)
+    rows = {lesson.round_trip_id: lesson for lesson in lessons}
+    return SimilarTrades().edge_of(conditions(), Table("lessons", Lesson, rows), **asked)
 
 
 def similar(lesson: Any, count: int, r: str = "2", **changes: Any) -> list[Lesson]:
@@ -109,6 +112,33 @@ def test_likeness_needs_two_numbers_that_both_have(lesson: Any) -> None:
     timing = EntryConditions(score=D(0), parts={"timing": D("0.5")})
     assert edge(similar(lesson, 5, conditions=timing)) is None
     assert edge(similar(lesson, 5, conditions=conditions("1", "1"))) is None
+
+
+NUMBERS = st.dictionaries(
+    st.sampled_from(["timing", "liquidity", "technical_trend"]),
+    st.one_of(st.integers(4000, 6000).map(lambda units: D(units) / 10000), st.decimals(0, 1, places=9)),
+)
+
+
+def plain_distance(one: dict[str, Decimal], other: dict[str, Decimal]) -> Decimal | None:
+    """Return the mean square difference as it is defined."""
+    squares = [(value - other[name]) ** 2 for name, value in one.items() if name in other]
+    return sum(squares) / D(len(squares)) if len(squares) > 1 else None
+
+
+@given(own=NUMBERS, rows=st.lists(NUMBERS, max_size=60))
+def test_the_nearest_are_those_of_the_smallest_mean_square_difference(
+    own: dict[str, Decimal], rows: list[dict[str, Decimal]]
+) -> None:
+    """Whatever numbers entries have in common, and however many places they have."""
+    made = [EntryConditions(score=D(0), parts=row) for row in (own, *rows)]
+    facts = [
+        LessonFacts(Lesson(round_trip_id="", seq=seq, side=PositionSide.LONG, closed_at=START, r=D(1), conditions=each))
+        for seq, each in enumerate(made[1:])
+    ]
+    measured = [(plain_distance(own, row), seq) for seq, row in enumerate(rows)]
+    expected = sorted((found, seq) for found, seq in measured if found is not None and found < D("0.04"))[:40]
+    assert [(found, each.lesson.seq) for found, each in nearest(numbers_of(made[0]), facts)] == expected
 
 
 class TestOutcomes:
