@@ -151,6 +151,16 @@ def _number(text: str, sign: str) -> Decimal | None:
     return value if not power else Decimal(f"{value.scaleb(power):f}")
 
 
+def number_readings(text: str) -> tuple[Decimal | None, Decimal | None]:
+    """Return both meanings of an unclear number, the one with its sign between thousands first.
+
+    >>> number_readings("1,234"), number_readings("1.234")
+    ((Decimal('1234'), Decimal('1.234')), (Decimal('1234'), Decimal('1.234')))
+    """
+    thousands, decimal = (DOT, COMMA) if COMMA in text else (COMMA, DOT)
+    return number(text, thousands), number(text, decimal)
+
+
 def fraction(text: str, sign: str) -> Decimal | None:
     """Return a part of one: ``85%`` and ``0.85`` are the same; None when it is no number."""
     bare = tidy(text)
@@ -416,7 +426,7 @@ def find_order(texts: Iterable[str], *, set_to: str, likely: str = "", only_week
     proofs: dict[str, str] = {}
     unclear: list[str] = []
     for text in texts:
-        proof = _order_proof(text)
+        proof = order_proof(text)
         if proof == "?":
             unclear.append(text)
         elif proof:
@@ -429,7 +439,7 @@ def find_order(texts: Iterable[str], *, set_to: str, likely: str = "", only_week
     return DateOrder(proved) if proved else DateOrder("", unclear=unclear[0])
 
 
-def _order_proof(text: str) -> str:
+def order_proof(text: str) -> str:
     """Return the order that a date proves, ``?`` where it has two readings, an empty text where it has one."""
     found = _pattern(_NUMBERS).match(tidy(text))
     if not found:

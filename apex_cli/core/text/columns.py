@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from apex_cli.core.errors import InputError
 from apex_cli.core.model.base import Value
-from apex_cli.core.text.cells import tidy
+from apex_cli.core.text.cells import number_readings, tidy, two_readings
 from apex_cli.core.text.problems import shown
 
 _UNITS = r"\([^)]*\)|\[[^\]]*\]"
@@ -132,3 +133,29 @@ def unmatched_hints(names: Sequence[str], hints: FileHints) -> list[str]:
 def column_texts(rows: Iterable[Row], at: int) -> Iterator[str]:
     """Yield the cells of one column; a row that is too short has an empty one."""
     return (row.cells[at] if at < len(row.cells) else "" for row in rows)
+
+
+def ambiguous_number(name: str, text: str, hints: FileHints) -> InputError:
+    """Return the refusal of a number with two readings."""
+    thousand, part = number_readings(text)
+    return InputError(
+        "file_ambiguous",
+        f"{name}: {shown(text.strip())} is {thousand} or {part}, and nothing in the file decides.",
+        hint=f'Set {hints.section}.decimal to "." or ",".',
+        details={
+            "file": name,
+            "value": text.strip(),
+            "readings": [str(thousand), str(part)],
+            "setting": f"{hints.section}.decimal",
+        },
+    )
+
+
+def ambiguous_date(name: str, text: str, hints: FileHints) -> InputError:
+    """Return the refusal of a date with two readings."""
+    return InputError(
+        "file_ambiguous",
+        f"{name}: {shown(text.strip())} is {two_readings(text)}, and nothing in the file decides.",
+        hint=f"Set {hints.section}.dates to mdy or dmy.",
+        details={"file": name, "value": text.strip(), "setting": f"{hints.section}.dates"},
+    )

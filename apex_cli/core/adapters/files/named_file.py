@@ -7,6 +7,8 @@ import io
 import os
 import select
 import stat
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,12 +66,12 @@ def open_named(path: Path) -> BinaryIO:
 
 
 def read_named(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Return the content of the file at *path*, at most *most* bytes.
+    """Return the content of the file at *path*, ``-`` for standard input, at most *most* bytes.
 
     Raises:
         OSError: it cannot be read, stays silent, or is larger; ``strerror`` says which.
     """
-    with open_named(path) as stream:
+    with nullcontext(sys.stdin.buffer) if str(path) == "-" else open_named(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 1_000_000} MB", str(path))

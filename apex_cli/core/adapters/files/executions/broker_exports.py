@@ -23,7 +23,6 @@ from apex_cli.core.adapters.files.executions.trade_order import (
     moments_of_fills,
     without_cancelled,
 )
-from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import NEW_YORK
@@ -42,38 +41,42 @@ from apex_cli.core.text.cells import (
     read_zone,
     tidy,
 )
-from apex_cli.core.text.columns import FileHints, Row, Table, match_columns, plain_name
+from apex_cli.core.text.columns import (
+    FileHints,
+    Row,
+    Table,
+    ambiguous_date,
+    ambiguous_number,
+    match_columns,
+    plain_name,
+)
 from apex_cli.core.text.problems import SHOWN, Problems, invalid, read_at, shown
 
 _BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
 
 
-def read_broker_table(table: Table, name: str, hints: FileHints, *, source: str = "", account: str = "") -> Report:
-    """Return what a list of trades reports.
+def read_broker_table(
+    table: Table, name: str, hints: FileHints, *, broker: words.Broker | None = None, account: str = ""
+) -> Report:
+    """Return what a list of trades reports; whose list it is show its columns where *broker* does not say it.
 
     Raises:
         InputError: rows cannot be used, something has two readings, there are several accounts, or nothing counts.
     """
-    return _Reader(table, name, hints, source).read(account)
+    return _Reader(table, name, hints, broker or words.broker_of(table.names) or words.UNKNOWN).read(account)
 
 
 class _Reader:
     """Reads the rows of one list and collects what is wrong with them."""
 
-    def __init__(self, table: Table, name: str, hints: FileHints, source: str) -> None:
+    def __init__(self, table: Table, name: str, hints: FileHints, broker: words.Broker) -> None:
         self.table = table
         self.name = name
         self.hints = hints
-        keys = {plain_name(cell) for cell in table.names}
-        broker = next((one for one in words.BROKERS for marks in one.marks if marks <= keys), None)
-        self.source = source or (broker.name if broker else "list of trades")
-        self.is_us = bool(source) or (broker is not None and broker.is_us)
-        self.is_mdy = bool(source) or (broker is not None and broker.is_mdy)
+        self.broker = broker
         self.columns = match_columns(table.names, words.KNOWN, hints)
         self._choose_side()
-        self.is_signed = "side" not in self.columns and self.source == words.ACTIVITY
-        """Purchases and sales differ by the sign of the quantity alone."""
-
+        self.is_signed = "side" not in self.columns and broker.is_signed
         self.problems = Problems()
         self.skipped: Counter[str] = Counter()
         self.cancels: list[Draft] = []
@@ -86,7 +89,7 @@ class _Reader:
         self.decimals = self._decimals()
         self.order = self._order()
         self.is_dated = self._is_dated()
-        self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.is_us else None)
+        self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.broker.is_us else None)
 
     def _choose_side(self) -> None:
         """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
@@ -143,14 +146,14 @@ class _Reader:
     def _decimals(self) -> Decimals:
         texts = [text for field in ("quantity", "price") for text in self._texts(field)]
         found = find_decimals(texts, set_to=self.hints.decimal, comma_is_likely=self.table.delimiter == ";")
-        if found.unclear and self.is_us:
+        if found.unclear and self.broker.is_us:
             return Decimals(".")
         if found.unclear:
             raise ambiguous_number(self.name, found.unclear, self.hints)
         return found
 
     def _order(self) -> str:
-        found = find_order(self._texts("time"), set_to=self.hints.dates, likely="mdy" if self.is_mdy else "")
+        found = find_order(self._texts("time"), set_to=self.hints.dates, likely="mdy" if self.broker.is_mdy else "")
         if found.unclear:
             raise ambiguous_date(self.name, found.unclear, self.hints)
         return found.order
@@ -192,7 +195,7 @@ class _Reader:
             since=since,
             dropped=sum(self.skipped.values()),
             warnings=(*((inexact,) if dated else ()), *others),
-            source=self.source,
+            source=self.broker.name,
         )
 
     def _each_once(self, drafts: list[Draft]) -> list[Draft]:
@@ -268,7 +271,7 @@ class _Reader:
             return reason
         if plain_name(kind) in words.NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
             return _short_reason(action or kind)
-        if not self.is_us or self.is_signed or self._side_word(action) is not None:
+        if not self.broker.is_us or self.is_signed or self._side_word(action) is not None:
             return ""
         if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
             self.unknown.setdefault(_short_reason(action), row.line)
@@ -281,7 +284,7 @@ class _Reader:
             return "expiries, assignments and cancels"
         if kind in words.UNCOUNTED_KINDS:
             return "funds and contracts for difference"
-        if kind in words.COMBINATIONS or (self.source == words.WEBULL and not self._cell(row, "symbol")):
+        if kind in words.COMBINATIONS or (self.broker.legs_follow and not self._cell(row, "symbol")):
             return "combinations, whose legs count"
         return ""
 
@@ -301,9 +304,10 @@ class _Reader:
 
     def _is_no_trade(self, row: Row, action: str, kind: str) -> bool:
         """Return True when shares moved without a trade: by an option, a reinvestment, a split and the like."""
-        if self.source == words.FIDELITY and (found := words.YOU.match(action)):
-            return words.BY_OPTION.match(action[found.end() :]) is not None
-        if self.source == words.ROBINHOOD and words.BY_ITSELF.search(self._cell(row, "description")):
+        trade, no_trade = self.broker.trade, self.broker.no_trade
+        if trade is not None and no_trade is not None and (found := trade.match(action)):
+            return no_trade.match(action, found.end()) is not None
+        if no_trade is not None and trade is None and no_trade.search(self._cell(row, "description")):
             return True
         if plain_name(self._cell(row, "category")) in words.NO_TRADE_CATEGORIES:
             return True
@@ -385,7 +389,7 @@ class _Reader:
         if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
             right = self._cell(row, "kind")
         kind = words.KINDS.get(kind_text)
-        if kind is None and kind_text and self.source in {"list of trades", words.ACTIVITY}:
+        if kind is None and kind_text and self.broker.names_kinds:
             kind = read_at(f"{where}.sec_type", fields.sec_type, self._cell(row, "sec_type"))
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from apex_cli.core.model.execution import SecType
+from apex_cli.core.text.columns import plain_name
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "time": (
@@ -46,9 +47,6 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 FILLED = KNOWN["quantity"][:8]
 """Columns that hold what was filled, whatever became of the rest of the order."""
 
-ACTIVITY, FIDELITY, ROBINHOOD = "IB activity statement", "Fidelity history", "Robinhood activity"
-
-WEBULL = "Webull orders"
 LEAST = ("time", "symbol", "side", "quantity")
 BUYS = (
     r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
@@ -68,10 +66,6 @@ NO_TRADE = re.compile(
     re.IGNORECASE,
 )
 
-BY_OPTION = re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE)
-"""What follows Fidelity's YOU BOUGHT where an option moved the shares; a security's name follows otherwise."""
-
-BY_ITSELF = re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE)
 CANCEL = re.compile(r"cancel", re.IGNORECASE)
 FILLED_WORDS = re.compile(r"fill|execut|complete|fll|flp|done|settled|closed|partial", re.IGNORECASE)
 NOT_FILLED = re.compile(
@@ -111,15 +105,14 @@ NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})
 SENTENCE = re.compile(r"(?=.*\d)\S+(?: \S+){2,}")
 """Three words and a number: a combination in words, and no symbol."""
 
-YOU = re.compile(r"you (?:bought|sold)", re.IGNORECASE)
 SPACE = re.compile(r"[\s_-]+")
 
 
 class Broker(NamedTuple):
-    """How the lists of one broker are known."""
+    """How the lists of one broker are known, and what their words mean."""
 
     name: str
-    marks: tuple[frozenset[str], ...]
+    marks: tuple[frozenset[str], ...] = ()
     """``plain_name`` of columns; all of one set are there."""
 
     is_us: bool = True
@@ -128,11 +121,29 @@ class Broker(NamedTuple):
     is_mdy: bool = True
     """Dates that do not show it have the month first."""
 
+    is_signed: bool = False
+    """Without a column of sides, purchases and sales differ by the sign of the quantity alone."""
+
+    names_kinds: bool = False
+    """Kinds of securities have the names of Interactive Brokers; one that is not known is refused."""
+
+    legs_follow: bool = False
+    """A row without a symbol is a combination, and rows of its legs follow."""
+
+    trade: re.Pattern[str] | None = None
+    """How an action of a trade begins, whatever words of other rows stand in the name of a security behind it."""
+
+    no_trade: re.Pattern[str] | None = None
+    """What stands behind *trade*, else in a description, where shares moved without a trade."""
+
 
 def _marks(*sets: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(words.split()) for words in sets)
 
 
+UNKNOWN = Broker("list of trades", is_us=False, is_mdy=False, names_kinds=True)
+STATEMENT = Broker("IB activity statement", is_signed=True, names_kinds=True)
+HISTORY = Broker("IB transaction history")
 BROKERS = (
     Broker(
         "TWS trade log",
@@ -141,13 +152,22 @@ BROKERS = (
     ),
     Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
     Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
-    Broker(WEBULL, _marks("filledtime totalqty side", "filledtime timeinforce side")),
+    Broker("Webull orders", _marks("filledtime totalqty side", "filledtime timeinforce side"), legs_follow=True),
     Broker(
         "tastytrade history",
         _marks("subtype instrumenttype action", "transactioncode transactionsubcode", "rootsymbol action"),
     ),
-    Broker(ROBINHOOD, _marks("activitydate transcode")),
-    Broker(FIDELITY, _marks("rundate action")),
+    Broker(
+        "Robinhood activity",
+        _marks("activitydate transcode"),
+        no_trade=re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE),
+    ),
+    Broker(
+        "Fidelity history",
+        _marks("rundate action"),
+        trade=re.compile(r"you (?:bought|sold)", re.IGNORECASE),
+        no_trade=re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE),
+    ),
     Broker("Schwab history", _marks("action feescomm", "action symbol description quantity fees&comm")),
     Broker(
         "Alpaca activities",
@@ -160,3 +180,9 @@ BROKERS = (
     Broker("E*TRADE history", _marks("transactiondate transactiontype securitytype")),
     Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
 )
+
+
+def broker_of(names: Iterable[str]) -> Broker | None:
+    """Return whose list has columns of these *names*; None where nothing says it."""
+    keys = {plain_name(name) for name in names}
+    return next((broker for broker in BROKERS for marks in broker.marks if marks <= keys), None)

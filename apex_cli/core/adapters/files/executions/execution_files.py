@@ -5,7 +5,6 @@ One bad row refuses the file: a count over part of the trades would be wrong wit
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -17,7 +16,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.executions import execution_fields as fields
 from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE
-from apex_cli.core.adapters.files.named_file import open_named
+from apex_cli.core.adapters.files.executions.trade_order import row_id
+from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
@@ -60,19 +60,10 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         InputError: it cannot be read, or is too large.
     """
-    import sys
-
     try:
-        if str(path) == "-":
-            content = sys.stdin.buffer.read(MAX_FILE + 1)
-        else:
-            with open_named(path) as file:
-                content = file.read(MAX_FILE + 1)
+        return read_named(path, MAX_FILE)
     except OSError as error:
         raise invalid(str(path), f"cannot be read: {error.strerror}", "a file that can be read") from None
-    if len(content) > MAX_FILE:
-        raise invalid(str(path), f"is larger than {MAX_FILE // 1_000_000} MB", "a report of fewer days")
-    return content
 
 
 def as_text(content: bytes, name: str) -> str:
@@ -141,9 +132,8 @@ def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, acc
     from apex_cli.core.adapters.files.executions import broker_exports, flex, statements
 
     if statement := statements.statement_rows(rows):
-        table, section, facts = statement
-        source = "IB transaction history" if section == "Transaction History" else "IB activity statement"
-        report = broker_exports.read_broker_table(table, name, hints, source=source, account=account)
+        table, broker, facts = statement
+        report = broker_exports.read_broker_table(table, name, hints, broker=broker, account=account)
         return _with_period(report, facts)
     found = flex.find_section(rows, name)
     if found is not None:
@@ -287,9 +277,7 @@ def _execution(row: object, at: str, seen: Counter[str]) -> Execution:
     exec_id = found["exec_id"]
     if not exec_id:
         words = (found["time"].isoformat(), found["symbol"], found["sec_type"], found["side"])
-        content = f"{' '.join(words)} {found['quantity'].normalize()}"
-        seen[content] += 1
-        exec_id = "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
+        exec_id = row_id(f"{' '.join(words)} {found['quantity'].normalize()}", seen)
     return Execution(
         exec_id=exec_id,
         security=fields.security_key(found["symbol"], found["sec_type"], fields.currency(row.get("currency"))),

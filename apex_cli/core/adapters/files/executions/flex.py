@@ -12,7 +12,10 @@ from datetime import date
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from msgspec.structs import replace
+
 from apex_cli.core.adapters.files.executions import execution_fields as fields
+from apex_cli.core.adapters.files.executions.broker_words import CANCELLED_CODE, NO_TRADE_CODES
 from apex_cli.core.adapters.files.executions.trade_order import least_starts
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
@@ -30,10 +33,6 @@ ORDER = "ORDER"
 NO_TRADES = frozenset({"BookTrade", "TradeCancel", "FracShare", "FracShareCancel"})
 """Expiry, exercise and assignment move positions without a trade, and so do the parts of shares that a split leaves; a
 cancelled trade never was."""
-
-CANCELLED_NOTE = "Ca"
-NO_TRADE_NOTES = frozenset({"A", "Ep", "Ex", "GEA", "AEx", "MEx"})
-"""Assignment, expiry, exercise, and both at once."""
 
 OTHER_CATEGORIES = {"IOPT": SecType.WAR, "FSFOP": SecType.FOP, "FSOPT": SecType.OPT}
 UNCOUNTED_CATEGORIES = frozenset({"FUND", "CFD", "CMDTY"})
@@ -205,18 +204,7 @@ def flex_report(found: FlexRows, name: str, hints: FileHints, account: str) -> R
     left_out = len(rows) - len(executions)
     if not report.executions and not (not rows and since):
         raise fields.nothing_countable(name, {"lots, summaries or orders": left_out, "no trades": report.dropped})
-    return _with(report, since=since, until=until, warnings=warnings)
-
-
-def _with(report: Report, *, since: date | None, until: date | None, warnings: tuple[str, ...]) -> Report:
-    return Report(
-        executions=report.executions,
-        since=since,
-        until=until,
-        dropped=report.dropped,
-        warnings=warnings,
-        source="Interactive Brokers Flex report",
-    )
+    return replace(report, since=since, until=until, warnings=warnings)
 
 
 def _report(rows: Sequence[tuple[str, Mapping[str, str]]], name: str, order: str, hints: FileHints) -> Report:
@@ -239,7 +227,9 @@ def _report(rows: Sequence[tuple[str, Mapping[str, str]]], name: str, order: str
     closing = {execution.exec_id: _is_closing(row) for execution, row in kept}
     trades = [execution for execution, _ in kept]
     return Report(
-        executions=with_start(trades, least_starts(trades, closing)), dropped=dropped + len(executions) - len(kept)
+        executions=with_start(trades, least_starts(trades, closing)),
+        dropped=dropped + len(executions) - len(kept),
+        source="Interactive Brokers Flex report",
     )
 
 
@@ -272,26 +262,23 @@ def _serial(row: Mapping[str, str]) -> int:
     return int(text) if text.isascii() and text.isdecimal() else 0
 
 
-def _notes(row: Mapping[str, str]) -> set[str]:
-    words = ";".join(row.get(name, "") for name in ("notes", "code", "openCloseIndicator"))
+def _notes(row: Mapping[str, str], *more: str) -> set[str]:
+    words = ";".join(row.get(name, "") for name in ("notes", "code", *more))
     return {note.strip() for note in words.replace(",", ";").split(";")}
 
 
 def _is_closing(row: Mapping[str, str]) -> bool:
-    notes = _notes(row)
+    notes = _notes(row, "openCloseIndicator")
     return "C" in notes and "O" not in notes
 
 
 def _is_cancel(row: Mapping[str, str]) -> bool:
-    return row.get("transactionType") == "TradeCancel" or CANCELLED_NOTE in _notes(row)
+    return row.get("transactionType") == "TradeCancel" or CANCELLED_CODE in _notes(row, "openCloseIndicator")
 
 
 def _is_no_trade(row: Mapping[str, str]) -> bool:
-    category = row.get("assetCategory", "").upper()
-    notes = {note.strip() for note in row.get("notes", "").replace(",", ";").split(";")}
-    notes |= {note.strip() for note in row.get("code", "").replace(",", ";").split(";")}
-    is_booked = row.get("transactionType", "") in NO_TRADES or bool(notes & NO_TRADE_NOTES)
-    return is_booked or _is_cancel(row) or category in UNCOUNTED_CATEGORIES
+    is_booked = row.get("transactionType", "") in NO_TRADES or bool(_notes(row) & NO_TRADE_CODES)
+    return is_booked or _is_cancel(row) or row.get("assetCategory", "").upper() in UNCOUNTED_CATEGORIES
 
 
 def _identity(row: Mapping[str, str], at: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apex_cli.core.adapters.files.executions.broker_words import BROKERS, KNOWN, LEAST
+from apex_cli.core.adapters.files.executions.broker_words import HISTORY, KNOWN, LEAST, STATEMENT, Broker, broker_of
 from apex_cli.core.text.cells import number, read_when
-from apex_cli.core.text.columns import FileHints, Row, Table, match_columns, plain_name
+from apex_cli.core.text.columns import FileHints, Row, Table, match_columns
 
 
 def is_header(names: Sequence[str], hints: FileHints) -> bool:
@@ -17,7 +17,7 @@ def is_header(names: Sequence[str], hints: FileHints) -> bool:
     )
 
 
-def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
+def statement_rows(rows: Sequence[Row]) -> tuple[Table, Broker, list[str]] | None:
     """Return the trades of an IB statement, whose rows say which section they belong to; None when it is none.
 
     Executions count where they are shown beside the orders they belong to, and the orders where they are not.
@@ -47,7 +47,7 @@ def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
         for line, record in records
         if record.get("DataDiscriminator", "") in wanted
     ]
-    return Table(tuple(names), kept, delimiter=","), section or "statement", facts
+    return Table(tuple(names), kept, delimiter=","), HISTORY if section == "Transaction History" else STATEMENT, facts
 
 
 def section_of(rows: Sequence[Row], hints: FileHints) -> Table | None:
@@ -60,8 +60,7 @@ def section_of(rows: Sequence[Row], hints: FileHints) -> Table | None:
         found = match_columns(row.cells, KNOWN, hints)
         rank = sum(field in found for field in LEAST)
         if is_header(row.cells, hints):
-            keys = {plain_name(cell) for cell in row.cells}
-            rank += 2 if any(marks <= keys for broker in BROKERS for marks in broker.marks) else 1
+            rank += 2 if broker_of(row.cells) is not None else 1
         elif rank < 2:  # noqa: PLR2004 - one name alone may be a word
             continue
         if best is None or rank > best[1]:

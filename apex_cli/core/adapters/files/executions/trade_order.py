@@ -50,12 +50,16 @@ def without_cancelled(drafts: Sequence[Draft], cancels: Sequence[Draft]) -> list
     return kept
 
 
-def content_id(draft: Draft, filled_at: datetime, seen: Counter[str]) -> str:
-    """Return an id made of the content: the same at every reading."""
-    when = draft.when.day.isoformat() if draft.when.clock is None else filled_at.isoformat()
-    content = f"{when} {draft.security} {draft.side} {draft.quantity.normalize()} {draft.exec_id}"
+def row_id(content: str, seen: Counter[str]) -> str:
+    """Return an id made of the content of a row: the same at every reading, another one each time it was *seen*."""
     seen[content] += 1
     return "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
+
+
+def content_id(draft: Draft, filled_at: datetime, seen: Counter[str]) -> str:
+    """Return an id made of the content of a trade."""
+    when = draft.when.day.isoformat() if draft.when.clock is None else filled_at.isoformat()
+    return row_id(f"{when} {draft.security} {draft.side} {draft.quantity.normalize()} {draft.exec_id}", seen)
 
 
 def moments_of_fills(drafts: Sequence[Draft], zone: object) -> list[datetime]:

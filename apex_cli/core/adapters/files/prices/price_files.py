@@ -27,12 +27,13 @@ from apex_cli.core.text.cells import (
     read_clock,
     read_when,
     read_zone,
-    two_readings,
 )
 from apex_cli.core.text.columns import (
     FileHints,
     Row,
     Table,
+    ambiguous_date,
+    ambiguous_number,
     column_texts,
     match_columns,
     plain_name,
@@ -574,30 +575,4 @@ def unknown_zone(name: str, why: str) -> InputError:
         f"{name}: times name no zone, and {why}.",
         hint="Set prices.zone, such as UTC, America/New_York or Europe/Athens.",
         details={"file": name, "setting": "prices.zone"},
-    )
-
-
-def ambiguous_number(name: str, text: str, hints: FileHints) -> InputError:
-    """Return the refusal of a number with two readings."""
-    thousand, part = (number(text, sign) for sign in ((".", ",") if "," in text else (",", ".")))
-    return InputError(
-        "file_ambiguous",
-        f"{name}: {shown(text.strip())} is {thousand} or {part}, and nothing in the file decides.",
-        hint=f'Set {hints.section}.decimal to "." or ",".',
-        details={
-            "file": name,
-            "value": text.strip(),
-            "readings": [str(thousand), str(part)],
-            "setting": f"{hints.section}.decimal",
-        },
-    )
-
-
-def ambiguous_date(name: str, text: str, hints: FileHints) -> InputError:
-    """Return the refusal of a date with two readings."""
-    return InputError(
-        "file_ambiguous",
-        f"{name}: {shown(text.strip())} is {two_readings(text)}, and nothing in the file decides.",
-        hint=f"Set {hints.section}.dates to mdy or dmy.",
-        details={"file": name, "value": text.strip(), "setting": f"{hints.section}.dates"},
     )

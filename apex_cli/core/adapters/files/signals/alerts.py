@@ -24,6 +24,7 @@ from apex_cli.core.text.cells import (
     fraction,
     is_nothing,
     number,
+    order_proof,
     read_clock,
     read_when,
     read_zone,
@@ -374,7 +375,7 @@ class _Translator:
         when = read_when(text, self.form.dates or "mdy")
         if when is None or when.clock is None:
             return
-        if not self.form.dates and _has_two_readings(text):
+        if not self.form.dates and order_proof(text) == "?":
             allowed = "a time such as 2026-03-02T15:30:00-05:00, or signals.dates: mdy or dmy"
             message = f"found {shown(text)}, which is {two_readings(text)}"
             self.reasons.append(refusal(name, message, value=text, allowed=allowed))
@@ -442,11 +443,6 @@ def _action(text: str) -> str:
     if word in _SELLS and word != "short":
         return "SELL"
     return text
-
-
-def _has_two_readings(text: str) -> bool:
-    found = re.match(r"\s*(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}", text)
-    return found is not None and int(found[1]) <= 12 >= int(found[2]) and found[1] != found[2]  # noqa: PLR2004 - months
 
 
 def _slip(plain: str) -> str:

@@ -21,8 +21,7 @@ from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
-from apex_cli.core.text.cells import find_decimals, find_order, two_readings
-from apex_cli.core.text.cells import number as cell_number
+from apex_cli.core.text.cells import find_decimals, find_order, number_readings, two_readings
 from apex_cli.core.text.columns import plain_name
 from apex_cli.core.text.content import decoded, unpacked
 from apex_cli.core.text.documents import Pairs, YamlProblem, given_twice, parse_json, parse_yaml
@@ -372,7 +371,7 @@ def _settle_form(header: Sequence[str], rows: Sequence[Sequence[str]], sink: _Si
     prices = texts("entry_price", "stop_loss", "target_price", "confidence")
     decimals = find_decimals(prices, set_to=sink.form.decimal, comma_is_likely=comma_is_likely)
     if decimals.unclear:
-        readings = " or ".join(str(cell_number(decimals.unclear, sign)) for sign in ".,")
+        readings = " or ".join(map(str, number_readings(decimals.unclear)))
         return f"{shown(decimals.unclear)} is {readings}, and nothing in the file decides: set signals.decimal"
     order = find_order(texts("timestamp", "expires_at"), set_to=sink.form.dates)
     if order.unclear:
