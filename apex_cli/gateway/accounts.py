@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-import msgspec
+from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
@@ -120,16 +120,7 @@ def take_execution(
     if closed:
         realized = closed * (unit - row.average_cost) * -direction - closed * unit_fee
     cost = _cost_after(row, signed, unit_cost, closed)
-    return (
-        PositionRow(
-            contract=row.contract,
-            instrument=row.instrument,
-            quantity=after,
-            average_cost=cost,
-            realized=row.realized + (realized or ZERO),
-        ),
-        realized,
-    )
+    return replace(row, quantity=after, average_cost=cost, realized=row.realized + (realized or ZERO)), realized
 
 
 def _cost_after(row: PositionRow, signed: Decimal, unit_cost: Decimal, closed: Decimal) -> Decimal:
@@ -294,26 +285,28 @@ class Holdings:
             commission_currency=fill.commission_currency or self._engine.ledger.base,
             at=fill.filled_at,
         )
-        fresh = PositionRow(contract=row.contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
-        held, realized = take_execution(
-            self.positions.get(row.key), execution, fresh, with_commission=self.policy.cost_includes_commission
-        )
-        self.positions[row.key] = held
-        execution = msgspec.structs.replace(execution, realized=realized)
-        self.executions.append(execution)
-        return execution
+        booked = self._booked(execution, fill.instrument, with_commission=self.policy.cost_includes_commission)
+        self.executions.append(booked)
+        return booked
+
+    def _booked(self, execution: ExecutionRow, instrument: Instrument, *, with_commission: bool) -> ExecutionRow:
+        """Fold *execution* into the position in *instrument*, and return it with the profit of what it closed."""
+        fresh = PositionRow(contract=execution.contract, instrument=instrument, quantity=ZERO, average_cost=ZERO)
+        held = self.positions.get(execution.key)
+        after, realized = take_execution(held, execution, fresh, with_commission=with_commission)
+        self.positions[execution.key] = after
+        return replace(execution, realized=realized)
 
     def settle(self, fill: Fill, contract: Contract) -> None:
         """Book *fill*, which is of no order: the end of an option, or what it delivered."""
         number = fill.exec_id.removeprefix("SIM").partition(".")[0]
-        key = fill.instrument.key
         execution = ExecutionRow(
             exec_id=f"0000e0d5.00000000.{number}.01",
             perm_id=0,
             client_id=0,
             order_id=0,
             contract=contract,
-            key=key,
+            key=fill.instrument.key,
             side=SIDES[fill.side],
             shares=fill.quantity,
             price=fill.price,
@@ -323,11 +316,9 @@ class Holdings:
             commission=ZERO,
             at=fill.filled_at,
         )
-        fresh = PositionRow(contract=contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
-        held, realized = take_execution(self.positions.get(key), execution, fresh, with_commission=False)
-        self.positions[key] = held
+        booked = self._booked(execution, fill.instrument, with_commission=False)
         if self.policy.lists_settlements:
-            self.executions.append(msgspec.structs.replace(execution, realized=realized))
+            self.executions.append(booked)
 
     def split(self, key: str, ratio: Decimal) -> None:
         """Keep the position of *key* as a split of *ratio* for 1 leaves it."""
@@ -335,15 +326,15 @@ class Holdings:
         if row is not None:
             quantity = floor_to_step(abs(row.quantity) * ratio, row.instrument.quantity_step)
             signed = quantity if row.quantity > 0 else -quantity
-            self.positions[key] = msgspec.structs.replace(row, quantity=signed, average_cost=row.average_cost / ratio)
+            self.positions[key] = replace(row, quantity=signed, average_cost=row.average_cost / ratio)
 
     def rename(self, contract: Contract) -> None:
         """Call what is held under the number of *contract* by its name."""
         for key, row in list(self.positions.items()):
             if row.contract.con_id == contract.con_id:
-                self.positions[key] = msgspec.structs.replace(row, contract=contract)
+                self.positions[key] = replace(row, contract=contract)
         self.executions = [
-            msgspec.structs.replace(row, contract=contract) if row.contract.con_id == contract.con_id else row
+            replace(row, contract=contract) if row.contract.con_id == contract.con_id else row
             for row in self.executions
         ]
 

@@ -21,7 +21,7 @@ from apex_cli.core.model.instrument import (
     make_instrument,
 )
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.spelling import SpellingError, canonical, respelled_key
+from apex_cli.core.model.spelling import named, respelled_key
 from apex_cli.gateway.framing import Field, Reader
 
 SMART = "SMART"
@@ -234,11 +234,7 @@ class Listings:
 
 def _named(symbol: str) -> Instrument:
     """Return the stock or pair that *symbol* names; a stock of that very name where it names neither."""
-    try:
-        found = canonical(symbol)
-    except SpellingError:
-        return make_instrument(symbol)
-    return found
+    return named(symbol) or make_instrument(symbol)
 
 
 def _option_contract(instrument: Instrument) -> Contract:

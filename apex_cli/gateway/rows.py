@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO
@@ -97,24 +99,7 @@ class ExecutionRow(Value, frozen=True, kw_only=True):
     def corrected(self, price: Decimal) -> ExecutionRow:
         """Return the correction of this execution: the same id but for its last part."""
         head, _, revision = self.exec_id.rpartition(".")
-        return ExecutionRow(
-            exec_id=f"{head}.{int(revision) + 1:02d}",
-            perm_id=self.perm_id,
-            client_id=self.client_id,
-            order_id=self.order_id,
-            contract=self.contract,
-            key=self.key,
-            side=self.side,
-            shares=self.shares,
-            price=price,
-            cumulative=self.cumulative,
-            average_price=price,
-            order_ref=self.order_ref,
-            commission=self.commission,
-            commission_currency=self.commission_currency,
-            realized=self.realized,
-            at=self.at,
-        )
+        return replace(self, exec_id=f"{head}.{int(revision) + 1:02d}", price=price, average_price=price)
 
 
 class PositionRow(Value, frozen=True, kw_only=True):

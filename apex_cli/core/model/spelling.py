@@ -245,6 +245,14 @@ def _refuse_future(name: str, hints: Hints) -> None:
         raise SpellingError(f"{name} is the name of a future, which apex does not trade")
 
 
+def named(text: str, hints: Hints = NO_HINTS) -> Instrument | None:
+    """Return what ``canonical`` returns; None where *text* names no security, or more than one may be meant."""
+    try:
+        return canonical(text, hints)
+    except SpellingError:
+        return None
+
+
 def same_security(text: str, instrument: Instrument) -> bool:
     """Return whether *text*, as a person types it, names *instrument*, or the underlying of an option.
 
@@ -254,12 +262,10 @@ def same_security(text: str, instrument: Instrument) -> bool:
     if text.upper() in {instrument.key.upper(), instrument.symbol, instrument.called or instrument.symbol}:
         return True
     for market in (None, instrument.market_type):
-        try:
-            named = canonical(text, Hints(market_type=market))
-        except SpellingError:
-            continue
-        if named.key == instrument.key or (
-            named.market_type is not MarketType.OPTIONS and named.symbol in {instrument.symbol, instrument.called}
+        found = named(text, Hints(market_type=market))
+        if found is not None and (
+            found.key == instrument.key
+            or (found.market_type is not MarketType.OPTIONS and found.symbol in {instrument.symbol, instrument.called})
         ):
             return True
     return False
@@ -267,12 +273,8 @@ def same_security(text: str, instrument: Instrument) -> bool:
 
 def names_key(text: str, key: str) -> bool:
     """Return whether *text* names the security with the instrument key *key*, and no other."""
-    if text.upper() == key.upper():
-        return True
-    try:
-        return canonical(text).key == key
-    except SpellingError:
-        return False
+    found = named(text) if text.upper() != key.upper() else None
+    return text.upper() == key.upper() or (found is not None and found.key == key)
 
 
 def respelled_key(key: str) -> str:
@@ -298,17 +300,13 @@ def of_key(key: str) -> Instrument:
     >>> of_key("BTCUSD").key, of_key("BRK-B").key, of_key("ABC.USD").key
     ('BTC-USD@crypto', 'BRK.B', 'ABC.USD')
     """
-    try:
-        return canonical(key)
-    except SpellingError:
-        return make_instrument(key)
+    return named(key) or make_instrument(key)
 
 
 def canonical_ticker(text: str) -> str:
     """Return a text of the configuration in its canonical spelling; what is no security stays as it is, in capitals."""
-    try:
-        found = canonical(text)
-    except SpellingError:
+    found = named(text)
+    if found is None:
         return text.upper()
     return found.key if found.market_type is MarketType.OPTIONS else found.bars_name
 

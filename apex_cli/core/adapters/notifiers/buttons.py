@@ -7,7 +7,8 @@ is spent by the first press; the approval's own version decides between two diff
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -101,13 +102,10 @@ class ButtonFile:
         """Keep new *buttons* and return them with their tokens; older ones of the same approval are withdrawn."""
         fresh = tuple(replace(button, token=secrets.token_urlsafe(18)) for button in buttons)
         asked = {button.approval_id for button in fresh if button.approval_id}
-        file = self._begin()
-        try:
+        with self._held() as file:
             kept = {t: b for t, b in file.buttons.items() if b.approval_id not in asked or b.spent_by}
             kept |= {button.token: button for button in fresh}
             self._save(replace(file, buttons=kept))
-        finally:
-            self._lock.drop()
         return fresh
 
     def press(self, token: str, press_id: str, who: str, now: datetime) -> tuple[Press, Button | None]:
@@ -119,8 +117,7 @@ class ButtonFile:
             who: name of the one who presses.
             now: by the machine's clock.
         """
-        file = self._begin()
-        try:
+        with self._held() as file:
             button = file.buttons.get(token)
             if button is None or (button.for_whom and button.for_whom != who):
                 return Press.UNKNOWN, None
@@ -132,8 +129,6 @@ class ButtonFile:
                 spent = replace(button, spent_by=press_id)
                 self._save(replace(file, buttons=file.buttons | {token: spent}))
             return Press.FRESH, button
-        finally:
-            self._lock.drop()
 
     def action_of(self, token: str) -> Action | None:
         """Return what the button of *token* does, without spending it; None for an unknown one."""
@@ -142,34 +137,29 @@ class ButtonFile:
 
     def put_under(self, approval_id: str, message_id: int) -> None:
         """Remember which message asks about an approval."""
-        file = self._begin()
-        try:
+        with self._held() as file:
             self._save(replace(file, messages=file.messages | {approval_id: message_id}))
-        finally:
-            self._lock.drop()
 
     def settle(self, approval_id: str) -> None:
         """Forget the message that asks about an approval: it shows the end already."""
-        file = self._begin()
-        try:
+        with self._held() as file:
             left = {name: number for name, number in file.messages.items() if name != approval_id}
             self._save(replace(file, messages=left))
-        finally:
-            self._lock.drop()
 
     def message_of(self, approval_id: str) -> int | None:
         """Return the message that asks about an approval, None when there is none."""
         return self._load().messages.get(approval_id)
 
-    def _begin(self) -> _File:
+    @contextmanager
+    def _held(self) -> Iterator[_File]:
+        """Lend what is kept, to nobody else meanwhile."""
         ensure_private_dir(self.path.parent.parent)
         ensure_private_dir(self.path.parent)
         self._lock.take_or_refuse(LOCK_WAIT_S)
         try:
-            return self._load()
-        except BaseException:
+            yield self._load()
+        finally:
             self._lock.drop()
-            raise
 
     def _load(self) -> _File:
         """Return what is kept; of a damaged file nothing: its buttons are dead, and new ones can be had."""

@@ -15,7 +15,7 @@ from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.spelling import Hints, SpellingError, canonical
+from apex_cli.core.model.spelling import Hints, named
 from apex_cli.core.text import cells
 from apex_cli.core.text.cells import read_when, read_zone
 from apex_cli.core.text.problems import Problems, Refused, invalid, shown
@@ -255,11 +255,10 @@ def security_key(name: str, kind: SecType, currency: str = "") -> str:
     market = MARKETS.get(kind)
     if market is None:
         return f"{name}@{kind.lower()}"
-    try:
-        found = canonical(name, Hints(market_type=market, currency="" if market in PAIR_MARKS else currency))
-    except SpellingError:
-        return name if market is MarketType.EQUITY else f"{name}@{market}"
-    return f"{name}@{market}" if found.is_unspecified else found.key
+    found = named(name, Hints(market_type=market, currency="" if market in PAIR_MARKS else currency))
+    if found is None and market is MarketType.EQUITY:
+        return name
+    return f"{name}@{market}" if found is None or found.is_unspecified else found.key
 
 
 def currency(value: object) -> str:
@@ -279,10 +278,8 @@ def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str
     terms = Hints(
         market_type=MarketType.OPTIONS, expiry=expiry, right=OptionRight(right), strike=Price(strike.normalize())
     )
-    try:
-        return canonical(underlying, terms).key
-    except SpellingError:
-        return f"{underlying}@{MarketType.OPTIONS}"
+    found = named(underlying, terms)
+    return f"{underlying}@{MarketType.OPTIONS}" if found is None else found.key
 
 
 def one_account(found: Collection[str], name: str, account: str) -> str:
@@ -352,10 +349,7 @@ def read_option(text: str) -> Option | None:
     >>> read_option("AAPL 20MAR26 200 C").key, read_option("AAPL")
     ('AAPL@options 2026-03-20 C200', None)
     """
-    try:
-        found = canonical(text.strip().removeprefix("-").replace(",", ""))
-    except SpellingError:
-        return None
-    if found.expiry is None or found.strike is None or found.right is None:
+    found = named(text.strip().removeprefix("-").replace(",", ""))
+    if found is None or found.expiry is None or found.strike is None or found.right is None:
         return None
     return Option(found.symbol, date.fromisoformat(found.expiry), found.right, found.strike, found.key)

@@ -24,7 +24,7 @@ from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
-from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical
+from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical, named
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.text.problems import shown
 
@@ -229,10 +229,8 @@ class _RowReader:
 
 
 def _names_option(symbol: str) -> bool:
-    try:
-        return canonical(symbol).market_type is MarketType.OPTIONS
-    except SpellingError:
-        return False
+    found = named(symbol)
+    return found is not None and found.market_type is MarketType.OPTIONS
 
 
 def _hints(found: Mapping[str, Any], named: Mapping[str, Any], right: OptionRight | None) -> Hints:
