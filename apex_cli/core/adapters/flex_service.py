@@ -73,14 +73,10 @@ def fetch_report(
     if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).netloc:
         raise ConfigError("config_invalid", f"executions.flex_url is no address: {url!r}.", hint="Leave it out.")
     waiter = _Waiter(patience_s, sleep)
-    answer = _ask(f"{url}/SendRequest", {"t": token, "q": query, "v": VERSION})
-    while not (started := _parsed(answer)) or not started.is_success:
+    while not (started := _parsed(_ask(f"{url}/SendRequest", token, query))) or not started.is_success:
         waiter.wait_or_stop(started)
-        answer = _ask(f"{url}/SendRequest", {"t": token, "q": query, "v": VERSION})
-    content = _ask(f"{url}/GetStatement", {"t": token, "q": started.reference, "v": VERSION})
-    while (reported := _parsed(content)) is not None:
+    while (reported := _parsed(content := _ask(f"{url}/GetStatement", token, started.reference))) is not None:
         waiter.wait_or_stop(reported)
-        content = _ask(f"{url}/GetStatement", {"t": token, "q": started.reference, "v": VERSION})
     return content
 
 
@@ -130,8 +126,8 @@ def _said(answer: _Answer) -> str:
     return f"{text} (code {answer.code})" if answer.code else text
 
 
-def _ask(url: str, query: dict[str, str]) -> bytes:
-    """Return the body of one GET; the token stands in no error.
+def _ask(url: str, token: str, query: str) -> bytes:
+    """Return the body of one GET about *query*; the token stands in no error.
 
     Raises:
         BrokerError: the service cannot be reached.
@@ -140,7 +136,7 @@ def _ask(url: str, query: dict[str, str]) -> bytes:
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
-    request = Request(f"{url}?{urlencode(query)}", headers={"User-Agent": AGENT})  # noqa: S310 - http or https
+    request = Request(f"{url}?{urlencode({'t': token, 'q': query, 'v': VERSION})}", headers={"User-Agent": AGENT})  # noqa: S310 - http or https
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 - same
             content = response.read(MOST_BYTES + 1)

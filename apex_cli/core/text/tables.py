@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from apex_cli.core.text.columns import FindHeader, Row, Table
 from apex_cli.core.text.content import ARROW, PARQUET, ZIP, decoded, unpacked
-from apex_cli.core.text.problems import unusable
+from apex_cli.core.text.problems import Problems, unusable
 from apex_cli.core.text.records import MAX_CELLS, json_table
 from apex_cli.core.text.workbooks import arrow_table, workbook_rows
 
@@ -111,3 +111,41 @@ def _headed(rows: list[Row], find_header: FindHeader, *, kind: str) -> Table:
         return Table((), rows, kind=kind, notes=("no header row",) if rows else ())
     notes = (f"{at} lines above the header",) if at else ()
     return Table(tuple(rows[at].cells), rows[at + 1 :], kind=kind, above=rows[:at], notes=notes)
+
+
+def named_rows(
+    text: str,
+    name: str,
+    needed: Sequence[str],
+    problems: Problems,
+    *,
+    others: Sequence[str] | None = None,
+    what: str = "row",
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield where each row of a CSV text with columns of our own stands, and its cells by column.
+
+    Args:
+        text: the table.
+        name: what messages call it.
+        needed: columns that it must have; without them nothing is yielded.
+        problems: takes what is wrong with the header, and rows with more cells than columns.
+        others: columns that it may have; None: any, which are left alone.
+        what: what a row is of, for messages.
+    """
+    import csv
+
+    reader = csv.DictReader(text.splitlines(), restval="")
+    found = reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
+    known = ", ".join((*needed, *(others or ())))
+    if missing := [column for column in needed if column not in found]:
+        verb = "needs" if others is None else "may have"
+        problems.add(name, f"it lacks the columns {', '.join(missing)}; it {verb} {known}")
+    elif others is not None and (strange := [column for column in found if column not in {*needed, *others}]):
+        problems.add(name, f"no {what} has {', '.join(strange)}; it may have {known}")
+    else:
+        for row in reader:
+            where = f"{name}:{reader.line_num}"
+            if others is not None and None in row:
+                problems.add(where, "it has more cells than there are columns")
+            else:
+                yield where, {column: (row[column] or "").strip() for column in found}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
@@ -14,9 +12,10 @@ from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.duration import read_duration
 from apex_cli.core.text.problems import Problems, shown
+from apex_cli.core.text.tables import named_rows
 
 NEEDED = ("symbol", "date")
-COLUMNS = (*NEEDED, "time", "end", "kind", "name", "before", "after")
+OTHERS = ("time", "end", "kind", "name", "before", "after")
 ICALENDAR_ENDINGS = frozenset({".ics", ".ical", ".ifb", ".icalendar"})
 
 
@@ -38,36 +37,25 @@ def read_calendar(path: Path, *, zone: str) -> tuple[CalendarEvent, ...]:
         found = list(events_in(path.name, text, ZoneInfo(zone), problems))
     else:
         found = list(_of_csv(path.name, text, ZoneInfo(zone), problems))
-    if problems:
-        problems.stop("calendar_invalid", hint="Correct it.", details={"file": str(path)})
+    problems.stop("calendar_invalid", hint="Correct it.", details={"file": str(path)})
     return tuple(sorted(found, key=lambda event: (event.starts_at, event.symbol, event.name)))
 
 
 def _of_csv(name: str, text: str, zone: ZoneInfo, problems: Problems) -> Iterator[CalendarEvent]:
-    reader = csv.DictReader(text.splitlines(), restval="")
-    reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
-    if missing := [column for column in NEEDED if column not in reader.fieldnames]:
-        problems.add(name, f"it lacks the columns {', '.join(missing)}; it may have {', '.join(COLUMNS)}")
-        return
-    if unknown := [column for column in reader.fieldnames if column not in COLUMNS]:
-        problems.add(name, f"no event has {', '.join(unknown)}; it may have {', '.join(COLUMNS)}")
-        return
-    for row in reader:
+    for where, cells in named_rows(text, name, NEEDED, problems, others=OTHERS, what="event"):
         try:
-            yield _event(row, zone)
+            yield _event(cells, zone)
         except ValueError as error:
-            problems.add(f"{name}:{reader.line_num}", str(error))
+            problems.add(where, str(error))
 
 
-def _event(row: Mapping[str | Any, str | Any], zone: ZoneInfo) -> CalendarEvent:
+def _event(row: Mapping[str, str], zone: ZoneInfo) -> CalendarEvent:
     """Return the event of one row.
 
     Raises:
         ValueError: a cell is wrong; it says which.
     """
-    if None in row:
-        raise ValueError("it has more cells than there are columns")
-    cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+    cells = {**dict.fromkeys(OTHERS, ""), **row}
     day, clock = _moment(cells["date"], "date")
     if cells["time"]:
         clock = _time(cells["time"], "time")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.text.documents import YamlProblem, parse_yaml
 from apex_cli.core.text.problems import Problems
+from apex_cli.core.text.tables import named_rows
 
 COLUMNS = ("symbol", "sector")
 YAML_ENDINGS = frozenset({".yaml", ".yml"})
@@ -25,9 +25,9 @@ def read_sectors(path: Path) -> dict[str, str]:
     """
     text = read_text_file(path, "sectors")
     problems = Problems()
-    pairs = _of_yaml(path, text, problems) if path.suffix.lower() in YAML_ENDINGS else _of_csv(path, text, problems)
+    pairs_in = _of_yaml if path.suffix.lower() in YAML_ENDINGS else _of_csv
     found: dict[str, str] = {}
-    for where, symbol, sector in pairs:
+    for where, symbol, sector in pairs_in(path, text, problems):
         name = canonical_ticker(symbol)
         if not symbol or not sector:
             problems.add(where, f"{'symbol' if not symbol else 'sector'} is empty")
@@ -35,25 +35,14 @@ def read_sectors(path: Path) -> dict[str, str]:
             problems.add(where, f"the sector of {name} is no name of up to {LONGEST} characters")
         elif found.setdefault(name, sector) != sector:
             problems.add(where, f"{name} is in {found[name]} and in {sector}")
-    if problems:
-        problems.stop("sectors_invalid", hint="Correct the lines.", details={"file": str(path)})
+    problems.stop("sectors_invalid", hint="Correct the lines.", details={"file": str(path)})
     return found
 
 
-Pairs = Iterable[tuple[str, str, str]]
-"""Where it stands, symbol, sector."""
-
-
-def _of_csv(path: Path, text: str, problems: Problems) -> Pairs:
-    reader = csv.DictReader(text.splitlines(), restval="")
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    if missing := [name for name in COLUMNS if name not in reader.fieldnames]:
-        problems.add(path.name, f"it lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
-        return ()
-    return [
-        (f"{path.name}:{reader.line_num}", (row["symbol"] or "").strip(), (row["sector"] or "").strip())
-        for row in reader
-    ]
+def _of_csv(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, str, str]]:
+    """Yield where a row stands, its symbol and its sector."""
+    for where, row in named_rows(text, path.name, COLUMNS, problems):
+        yield where, row["symbol"], row["sector"]
 
 
 def _of_yaml(path: Path, text: str, problems: Problems) -> Iterator[tuple[str, str, str]]:

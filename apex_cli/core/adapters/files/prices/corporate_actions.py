@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +13,7 @@ from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
 from apex_cli.core.model.money import number_of
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.text.problems import Problems
+from apex_cli.core.text.tables import named_rows
 
 COLUMNS = ("symbol", "date", "kind", "value")
 _RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?::|/|for)\s*([0-9]+(?:\.[0-9]+)?)")
@@ -26,24 +26,15 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
     Raises:
         InputError: it cannot be read, or rows are wrong; all of them are named.
     """
-    reader = csv.DictReader(read_text_file(path, "actions").splitlines(), restval="")
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     problems = Problems()
-    if missing := [name for name in COLUMNS if name not in reader.fieldnames]:
-        problems.add(path.name, f"it lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
-    else:
-        found = list(_rows(path.name, reader, problems))
-    if problems:
-        problems.stop("actions_invalid", hint="Correct the lines.", details={"file": str(path)})
-    return tuple(sorted(found, key=lambda each: (each.ex_date, each.symbol)))
-
-
-def _rows(name: str, reader: csv.DictReader[str], problems: Problems) -> Iterator[CorporateAction]:
-    for row in reader:
+    found: list[CorporateAction] = []
+    for where, row in named_rows(read_text_file(path, "actions"), path.name, COLUMNS, problems):
         try:
-            yield _action(row)
+            found.append(_action(row))
         except ValueError as error:
-            problems.add(f"{name}:{reader.line_num}", str(error))
+            problems.add(where, str(error))
+    problems.stop("actions_invalid", hint="Correct the lines.", details={"file": str(path)})
+    return tuple(sorted(found, key=lambda each: (each.ex_date, each.symbol)))
 
 
 def _action(row: Mapping[str, str]) -> CorporateAction:
@@ -52,7 +43,7 @@ def _action(row: Mapping[str, str]) -> CorporateAction:
     Raises:
         ValueError: a cell is wrong; it says which.
     """
-    symbol, day, kind, value = (row[name].strip() for name in COLUMNS)
+    symbol, day, kind, value = (row[name] for name in COLUMNS)
     if not symbol:
         raise ValueError("column symbol is empty, allowed: a symbol")
     try:

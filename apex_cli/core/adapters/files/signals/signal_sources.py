@@ -70,46 +70,24 @@ class FileSource:
             ) from None
 
 
-class StdinSource:
-    """Standard input: read to its end once, whatever the format."""
+class StdinSource(FileSource):
+    """Standard input: read to its end once, whatever the format; nothing at all is an empty batch."""
 
-    __slots__ = ("_batch", "_form", "_is_settled", "_max_age", "_stream")
+    __slots__ = ("_stream",)
 
     def __init__(self, stream: BinaryIO, *, max_age: timedelta = ONE_DAY, form: SignalForm = DEFAULT_FORM) -> None:
         """Read *stream*, such as ``sys.stdin.buffer``, at the first poll."""
-        self._form = form
+        super().__init__([Path("-")], max_age=max_age, form=form)
         self._stream = stream
-        self._max_age = max_age
-        self._batch: SignalBatch | None = None
-        self._is_settled = False
 
-    def poll(self, now: datetime) -> Iterator[SignalBatch]:
-        """Yield the one batch until it is settled; nothing at all is an empty batch.
-
-        Raises:
-            InputError: the stream cannot be read.
-        """
-        if self._is_settled:
-            return
-        if self._batch is None:
-            try:
-                with _ctrl_c_ends_reading():
-                    self._batch = read_signals(
-                        self._stream,
-                        "-",
-                        now=now,
-                        max_age=self._max_age,
-                        token="-",  # noqa: S106 - the name of a stream
-                        form=self._form,
-                    )
-            except (OSError, ValueError) as error:
-                raise InputError("signals_unreadable", f"Standard input cannot be read: {error}.") from None
-        yield self._batch
-
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:  # noqa: ARG002 - the port's signature
-        """Never yield *batch* again."""
-        self._is_settled = True
-        self._batch = None
+    def _read(self, path: Path, now: datetime, token: str) -> SignalBatch:
+        try:
+            with _ctrl_c_ends_reading():
+                return read_signals(
+                    self._stream, str(path), now=now, max_age=self._max_age, token=token, form=self._form
+                )
+        except (OSError, ValueError) as error:
+            raise InputError("signals_unreadable", f"Standard input cannot be read: {error}.") from None
 
 
 @contextmanager
