@@ -17,7 +17,7 @@ from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.core.model.account import AccountKind
 from apex_cli.core.model.agent import MOST_CLIENT, AgentCall, AgentRules, Proposal, harmless
 from apex_cli.core.model.wording import show_amounts_in
-from apex_cli.core.state.events import AgentCalled
+from apex_cli.core.state.events.operation_events import AgentCalled
 from apex_cli.presenters.screen.captured import Captured
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from apex_cli.core.day_trades.summary import DayTradeReport, make_report
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts
-from apex_cli.core.state.events import Imported
+from apex_cli.core.state.events.book_events import Imported
 from apex_cli.core.text.problems import read_at
 from apex_cli.settings.brokers import BrokerName
 from apex_cli.settings.sections import Settings

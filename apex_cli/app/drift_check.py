@@ -88,7 +88,7 @@ def read_log(settings: Settings) -> TradeLog:
         StateError: the journal cannot be read.
     """
     from apex_cli.core.reports.trade_log import LOG_KINDS, TradeLog
-    from apex_cli.core.state.events import UnreadEvent, read_event
+    from apex_cli.core.state.events.event import UnreadEvent, read_event
 
     log = TradeLog()
     for row in open_journal(settings).scan(LOG_KINDS):

@@ -15,7 +15,9 @@ from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.tax_lots import TaxLot, tax_lots
 from apex_cli.core.reports.trade_report import SessionValue
-from apex_cli.core.state.events import FillBooked, FillCorrected, IntentWritten, OrderUpdated, kind_of, read_event
+from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.order_events import FillBooked, FillCorrected, IntentWritten, OrderUpdated
 from apex_cli.settings.sections import Settings
 
 Datum = str | int | bool | Decimal | date | datetime | None

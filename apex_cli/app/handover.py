@@ -20,7 +20,7 @@ from apex_cli.app.resources import alarms_since, executor_holder, executor_lock,
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import BusyError, ExitStatus, OutcomeUnknownError
 from apex_cli.core.model.request import Failure, RequestRecord, RequestStatus, Work, WorkDone
-from apex_cli.core.state.events import RequestMade
+from apex_cli.core.state.events.operation_events import RequestMade
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 

@@ -24,7 +24,8 @@ from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, TradingState
 from apex_cli.core.model.request import CloseRequest, Preview, ReconcileRequest, Work, WorkDone, joined
-from apex_cli.core.state.events import Decided, kind_of
+from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.signal_events import Decided
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock

@@ -57,7 +57,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
-from apex_cli.core.state.events import Event
+from apex_cli.core.state.events.event import Event
 from apex_cli.settings.input_files import PriceSettings
 from apex_cli.settings.sections import Settings
 

@@ -190,7 +190,9 @@ def open_journal(settings: Settings) -> Journal:
 
 def alarms_since(settings: Settings, state: State, seq: int) -> tuple[tuple[int, Reason], ...]:
     """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
-    from apex_cli.core.state.events import AlarmRaised, kind_of, read_event
+    from apex_cli.core.state.events.base_event import kind_of
+    from apex_cli.core.state.events.event import read_event
+    from apex_cli.core.state.events.operation_events import AlarmRaised
 
     if state.last_seq == seq:
         return ()

@@ -30,7 +30,8 @@ from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.ports import SignalBatch, SignalSource
 from apex_cli.core.signals.strategy import Signal
-from apex_cli.core.state.events import Decided, SignalEnded, read_event
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.signal_events import Decided, SignalEnded
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 

@@ -22,7 +22,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
 from apex_cli.core.reports.board import Board, PositionHistory, make_board
 from apex_cli.core.reports.plans import PlanBook
-from apex_cli.core.state.events import UnreadEvent, read_event
+from apex_cli.core.state.events.event import UnreadEvent, read_event
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 

@@ -64,7 +64,7 @@ def _kinds(given: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: there is none of that name.
     """
-    from apex_cli.core.state.events import EVENT_TYPES
+    from apex_cli.core.state.events.event import EVENT_TYPES
 
     for each in given:
         if each not in EVENT_TYPES:

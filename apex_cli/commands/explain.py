@@ -31,7 +31,8 @@ def explain(
     """
     from apex_cli.core.reports.handles import subjects_of
     from apex_cli.core.reports.story import recent_signals, story_of
-    from apex_cli.core.state.events import Decided, kind_of
+    from apex_cli.core.state.events.base_event import kind_of
+    from apex_cli.core.state.events.signal_events import Decided
     from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
 
     out = call.out

@@ -17,7 +17,7 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 from apex_cli.presenters.approvals import proposal_rows, score_grid
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line

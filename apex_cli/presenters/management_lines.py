@@ -7,63 +7,68 @@ from typing import assert_never
 
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.state import events
+from apex_cli.core.state.events import management_events
+from apex_cli.core.state.events.event import read_event
 from apex_cli.presenters.screen.formats import moment
 
 CLOSED_BY: dict[type, str] = {
-    events.TimeExit: "time exit",
-    events.ExpiryExit: "before expiry",
-    events.EndOfDayExit: "end of day",
+    management_events.TimeExit: "time exit",
+    management_events.ExpiryExit: "before expiry",
+    management_events.EndOfDayExit: "end of day",
 }
 WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price", "hand": "by hand"}
 
 
 def management_line(row: OutboxRow) -> str | None:
     """Return when and what, None for an event that is no step of management."""
-    event = events.read_event(row)
-    return f"{moment(event.at)}  {_sentence(event)}" if isinstance(event, events.ManagementStep) else None
+    event = read_event(row)
+    return f"{moment(event.at)}  {_sentence(event)}" if isinstance(event, management_events.ManagementStep) else None
 
 
-def _sentence(event: events.ManagementStep) -> str:
+def _sentence(event: management_events.ManagementStep) -> str:
     match event:
-        case events.StopMoved(data=move):
+        case management_events.StopMoved(data=move):
             text = _stop_moved(move)
-        case events.TrailStarted(data=trail):
+        case management_events.TrailStarted(data=trail):
             gain = _gain(trail.price, trail.r_multiple)
             text = f"trailing stop {trail.trail_amount} behind the price from {trail.stop_price} on, at {gain}"
-        case events.StopReplaced(data=stop):
+        case management_events.StopReplaced(data=stop):
             text = f"old stop {stop.client_order_id[-2:]} gone, {stop.replaced_by[-2:]} works"
-        case events.EntryEnded(data=end):
+        case management_events.EntryEnded(data=end):
             text = f"rest of the entry cancelled at {end.r_multiple:+.2f} R"
-        case events.TargetRestored(data=target):
+        case management_events.TargetRestored(data=target):
             text = f"target {target.limit_price} for {target.quantity} is back"
-        case events.TimeExit(data=close) | events.ExpiryExit(data=close) | events.EndOfDayExit(data=close):
+        case (
+            management_events.TimeExit(data=close)
+            | management_events.ExpiryExit(data=close)
+            | management_events.EndOfDayExit(data=close)
+        ):
             text = f"{CLOSED_BY[type(event)]}: {_closed(close)}"
-        case events.Repriced(data=step):
+        case management_events.Repriced(data=step):
             text = _repriced(step)
-        case events.RepriceRefused(data=refused):
+        case management_events.RepriceRefused(data=refused):
             text = _reprice_refused(refused)
         case _:
             assert_never(event)
     return text
 
 
-def _stop_moved(move: events.StopMove) -> str:
+def _stop_moved(move: management_events.StopMove) -> str:
     why = WHY_MOVED.get(move.why, move.why)
     return f"stop moved from {move.from_price} to {move.to_price} at {_gain(move.price, move.r_multiple)}: {why}"
 
 
-def _closed(close: events.TimedClose) -> str:
+def _closed(close: management_events.TimedClose) -> str:
     at = f" at {close.exit_price}" if close.exit_price else ""
     return f"{close.quantity} closed{at}, due {moment(close.due)}"
 
 
-def _repriced(step: events.PriceStep) -> str:
+def _repriced(step: management_events.PriceStep) -> str:
     filled = f", {step.filled} were bought already" if step.filled else ""
     return f"entry for {step.quantity} moved from {step.from_price} to {step.to_price}{filled}"
 
 
-def _reprice_refused(refused: events.RefusedStep) -> str:
+def _reprice_refused(refused: management_events.RefusedStep) -> str:
     why = " ".join(reason.message for reason in refused.reasons)
     rest = "given up" if refused.is_over else f"stays at {refused.from_price}"
     return f"entry not moved to {refused.to_price}, {rest}: {why}"

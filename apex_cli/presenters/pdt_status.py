@@ -16,7 +16,7 @@ from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_ha
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.state.events import Imported
+from apex_cli.core.state.events.book_events import Imported
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
 from apex_cli.presenters.screen.formats import DASH, moment, money, number
 

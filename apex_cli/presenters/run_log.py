@@ -14,8 +14,12 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency, visible
 from apex_cli.core.ports import StateStore
-from apex_cli.core.state import events
-from apex_cli.core.state.events import MOST_RECENT, SIGNAL_KINDS
+from apex_cli.core.state.events.base_event import kind_of, kinds_of
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.operation_events import AlarmRaised
+from apex_cli.core.state.events.order_events import FillBooked, OrderUpdated
+from apex_cli.core.state.events.position_events import RoundTripClosed
+from apex_cli.core.state.events.signal_events import MOST_RECENT, SIGNAL_KINDS
 from apex_cli.presenters.run import SIGNALS, why
 from apex_cli.presenters.screen.formats import moment, number, price, units
 from apex_cli.presenters.screen.output import Output, without_secrets, write_line
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
 
 
 SIMULATED = AccountBadge(kind=AccountKind.SIMULATED)
-ALARM = events.kind_of(events.AlarmRaised)
-TOLD_ANYWAY = events.kinds_of(events.FillBooked, events.RoundTripClosed)
+ALARM = kind_of(AlarmRaised)
+TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
 
 
 class RunLog:
@@ -110,9 +114,9 @@ class RunLog:
                 self._say(event_words(row), row.at)
             return
         self.reported.add(row.seq)
-        event = events.read_event(row)
-        message = event.data.message if isinstance(event, events.AlarmRaised) else row.subject
-        code = event.data.code if isinstance(event, events.AlarmRaised) else row.kind
+        event = read_event(row)
+        message = event.data.message if isinstance(event, AlarmRaised) else row.subject
+        code = event.data.code if isinstance(event, AlarmRaised) else row.kind
         self._give("alarm", row.at, lambda: {"code": code, "symbol": row.subject, "message": message})
         text = f"Alarm: {message}"
         if self._status is not None:
@@ -169,8 +173,8 @@ def event_words(row: OutboxRow) -> str:
     line = activity_of(row)
     if line is not None:
         return " ".join(part for part in (line.kind, line.verdict.replace("_", " "), line.text) if part)
-    event = events.read_event(row)
-    if isinstance(event, events.OrderUpdated):
+    event = read_event(row)
+    if isinstance(event, OrderUpdated):
         record = event.data
         why = f": {record.reason}" if record.reason else ""
         filled = f"{units(record.filled_quantity)}/{units(record.order.quantity)}"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from apex_cli.app.journal_feed import JournalFeed, feed_after, follow
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.settings.sections import Settings, StateSettings
 
 FIRST = datetime(2026, 1, 20, tzinfo=UTC)

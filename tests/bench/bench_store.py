@@ -34,7 +34,7 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.redaction import Redactor
-from apex_cli.core.state.events import RoundTripClosed
+from apex_cli.core.state.events.position_events import RoundTripClosed
 from apex_cli.core.state.tables import State
 from kit import START, FixedClock
 from kit.rig import Rig, make_signal, manual

@@ -36,7 +36,7 @@ from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import PositionHistory, make_board
 from apex_cli.core.reports.risk_view import RiskView, make_risk_view
 from apex_cli.core.reports.trade_report import SessionValue
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from kit.rig import Prices, Rig, auto, make_signal
 

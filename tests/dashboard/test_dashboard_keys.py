@@ -15,7 +15,7 @@ from apex_cli.core.errors import RefusedError, StateError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Preview
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from apex_cli.dashboard.keys import KEYS, bindings, help_text
 from apex_cli.dashboard.sheet_table import SheetTable

@@ -8,7 +8,8 @@ import msgspec
 
 from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.state.events import Alarm, AlarmRaised, Event
+from apex_cli.core.state.events.event import Event
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 
 __all__ = ["START", "FixedClock", "MemoryStore", "SequentialIds", "a_row", "an_event"]
 

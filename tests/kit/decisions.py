@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apex_cli.core.decision.plan import decide, decide_at
 from apex_cli.core.model.decision import Decision
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 
 
 def decide_again(record: DecisionRecord) -> Decision:

@@ -20,7 +20,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.positions.booking import book
-from apex_cli.core.state.events import Intent
+from apex_cli.core.state.events.order_events import Intent
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
 from kit.day_trades import count_in_state

@@ -25,7 +25,7 @@ from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
 from apex_cli.core.model.request import Answer, Choice, Closed, CloseRequest, CloseStatus, WorkDone
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 from kit import FixedClock
 from kit.faults import Fate, UnreliableBroker
 from kit.rig import ROOMY, Rig, auto, make_signal, manual

@@ -18,7 +18,7 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.state.events import Intent
+from apex_cli.core.state.events.order_events import Intent
 from kit import FixedClock, MemoryStore
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import ListSource, Rig, make_signal, manual

@@ -21,7 +21,8 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
     TradeLock,
 )
-from apex_cli.core.state.events import Decided, read_event
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.signal_events import Decided
 from kit.decisions import decide_again
 from kit.rig import Prices, Rig, auto, make_signal, manual
 

@@ -19,7 +19,7 @@ from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 from kit import START
 from kit.decisions import decide_again
 from kit.rig import Rig, make_signal

@@ -57,7 +57,7 @@ from apex_cli.core.ports import (
     StateStore,
 )
 from apex_cli.core.positions.announcements import close_the_day, warn_of_day_trades
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import is_asked
 
 PlayMarket = Callable[[], Iterator[datetime]]

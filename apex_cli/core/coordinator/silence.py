@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.records import Counters
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.state.events import Alarm, AlarmRaised, RunOverdue
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised, RunOverdue
 
 BEAT = timedelta(minutes=1)
 """How often a loop writes down that it works."""

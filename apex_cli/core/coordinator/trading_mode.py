@@ -7,7 +7,7 @@ from datetime import datetime
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import TradingState
 from apex_cli.core.ports import StateStore
-from apex_cli.core.state.events import TradingStateChanged
+from apex_cli.core.state.events.operation_events import TradingStateChanged
 
 
 def change_trading_mode(store: StateStore, mode: TradingMode, reason: str, now: datetime) -> TradingState:

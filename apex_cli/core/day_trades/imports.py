@@ -26,7 +26,7 @@ from apex_cli.core.market.calendar import (
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.state.events import HistoryImported, Imported, ImportedHistory
+from apex_cli.core.state.events.book_events import HistoryImported, Imported, ImportedHistory
 from apex_cli.core.state.tables import State, securities
 
 MADE_IDS = ("row-", "order-")

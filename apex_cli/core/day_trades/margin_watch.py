@@ -21,7 +21,8 @@ from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import DeficitRecord
 from apex_cli.core.model.wording import money
 from apex_cli.core.ports import Broker, StateStore
-from apex_cli.core.state.events import Alarm, AlarmRaised, MarginDeficit, MarginDeficitMet
+from apex_cli.core.state.events.account_events import MarginDeficit, MarginDeficitMet
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 SETTLING = timedelta(minutes=3)

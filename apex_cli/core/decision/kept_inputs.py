@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.model.decision import Exposure, Snapshot
-from apex_cli.core.state.events import DecisionRecord, KeptInputs
+from apex_cli.core.state.events.signal_events import DecisionRecord, KeptInputs
 
 Run = tuple[int, int]
 T = TypeVar("T", bound=Hashable)

@@ -18,7 +18,8 @@ from apex_cli.core.model.records import (
     SignalRecord,
 )
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
-from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
+from apex_cli.core.state.events.approval_events import approval_event
+from apex_cli.core.state.events.signal_events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid
 from apex_cli.core.state.tables import State
 
 SHORT = 16

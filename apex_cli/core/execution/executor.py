@@ -23,7 +23,7 @@ from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.protection import orders_of, uncovered
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ from apex_cli.core.positions.protection import (
     still_held,
     unprotected_quantity,
 )
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 PAUSE_AFTER_SUCCESS = timedelta(seconds=5)

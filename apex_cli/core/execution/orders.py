@@ -26,7 +26,9 @@ from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book, entries_of, subject_of
 from apex_cli.core.positions.protection import next_leg_id, orders_of
 from apex_cli.core.positions.trade_locks import keep_locks
-from apex_cli.core.state.events import Alarm, AlarmRaised, Intent, IntentWritten, OrderUpdated, SignalRefused
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
+from apex_cli.core.state.events.order_events import Intent, IntentWritten, OrderUpdated
+from apex_cli.core.state.events.signal_events import SignalRefused
 from apex_cli.core.state.tables import State
 
 SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05

@@ -22,7 +22,7 @@ from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoi
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.cash_flows import paid, suspected_flow, with_flow, with_marks
 from apex_cli.core.positions.retention import prune
-from apex_cli.core.state.events import CashMoved, MarksReset, SessionStarted
+from apex_cli.core.state.events.account_events import CashMoved, MarksReset, SessionStarted
 from apex_cli.core.state.tables import State
 
 CURVE_STEP_S = 300

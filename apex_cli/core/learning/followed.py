@@ -22,7 +22,7 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import SignalOutcome, SignalRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import BarSource
-from apex_cli.core.state.events import FollowingEnded
+from apex_cli.core.state.events.learning_events import FollowingEnded
 from apex_cli.core.state.tables import State
 from apex_cli.core.venue.costs import CostModel
 

@@ -34,7 +34,14 @@ from apex_cli.core.model.learning import (
 )
 from apex_cli.core.model.lesson import FollowedEnd, Lesson
 from apex_cli.core.ports import BarSource
-from apex_cli.core.state import events
+from apex_cli.core.state.events.learning_events import (
+    LearningChange,
+    LearningFrozen,
+    LearningSuspended,
+    LearningUnfrozen,
+    WeightsAdapted,
+    WeightsProposed,
+)
 from apex_cli.core.state.tables import State, Table, TableReader
 
 SUBJECT = "learning"
@@ -248,8 +255,8 @@ class Learners:
             put_in_force(tx, version, before, learning, now)
             return
         tx.learning = learning
-        change = events.LearningChange(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
-        tx.emit(events.WeightsProposed(at=now, subject=SUBJECT, data=change))
+        change = LearningChange(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
+        tx.emit(WeightsProposed(at=now, subject=SUBJECT, data=change))
 
     def _tell_outcomes(self, tx: State, now: datetime) -> None:
         learning = tx.learning
@@ -315,9 +322,7 @@ def suspend(tx: State, audit: Audit, now: datetime) -> LearningState:
         f"{audit.sessions} sessions. From now on it only reports; apex learn unfreeze lets it continue."
     )
     tx.learning = replace(tx.learning, suspended_at=now, suspended_why=why)
-    tx.emit(
-        events.LearningSuspended(at=now, subject=SUBJECT, data=events.LearningChange(message=why, learning=tx.learning))
-    )
+    tx.emit(LearningSuspended(at=now, subject=SUBJECT, data=LearningChange(message=why, learning=tx.learning)))
     return tx.learning
 
 
@@ -361,8 +366,8 @@ def put_in_force(tx: State, version: WeightsVersion, before: Weights, learning: 
     """Keep *version*, put it in force, and emit an event."""
     tx.weights[str(version.version)] = version
     tx.learning = replace(learning, version=version.version, newest=version.version)
-    change = events.LearningChange(message=version.why, version=version, before=before, learning=tx.learning)
-    tx.emit(events.WeightsAdapted(at=now, subject=SUBJECT, data=change))
+    change = LearningChange(message=version.why, version=version, before=before, learning=tx.learning)
+    tx.emit(WeightsAdapted(at=now, subject=SUBJECT, data=change))
 
 
 def roll_back(tx: State, version: int, now: datetime) -> WeightsVersion:
@@ -402,9 +407,7 @@ def freeze(tx: State, now: datetime, why: str = "") -> LearningState:
     """Stop adapting and using newer lessons until ``unfreeze``; lessons are still kept."""
     seq = max((lesson.seq for lesson in tx.lessons.values()), default=0)
     tx.learning = replace(tx.learning, frozen_at=now, frozen_seq=seq, frozen_why=why)
-    tx.emit(
-        events.LearningFrozen(at=now, subject=SUBJECT, data=events.LearningChange(message=why, learning=tx.learning))
-    )
+    tx.emit(LearningFrozen(at=now, subject=SUBJECT, data=LearningChange(message=why, learning=tx.learning)))
     return tx.learning
 
 
@@ -424,5 +427,5 @@ def unfreeze(tx: State, now: datetime) -> LearningState:
         suspended_why="",
         audited_seq=judged,
     )
-    tx.emit(events.LearningUnfrozen(at=now, subject=SUBJECT, data=events.LearningChange(learning=tx.learning)))
+    tx.emit(LearningUnfrozen(at=now, subject=SUBJECT, data=LearningChange(learning=tx.learning)))
     return tx.learning

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.state.events import Alarm, AlarmRaised, Event
+from apex_cli.core.state.events.event import Event
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 
 PAUSE = timedelta(seconds=30)
 """How long the loop waits before it asks again for what the broker did not confirm."""

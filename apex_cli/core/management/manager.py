@@ -34,7 +34,18 @@ from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
 from apex_cli.core.positions.protection import ExitFacts, exit_facts, is_same_fact, is_unsure, orders_of
-from apex_cli.core.state import events
+from apex_cli.core.state.events.management_events import (
+    EntryEnd,
+    EntryEnded,
+    RestoredTarget,
+    StopMove,
+    StopMoved,
+    StopReplaced,
+    StopReplacement,
+    TargetRestored,
+    TrailStart,
+    TrailStarted,
+)
 from apex_cli.core.state.tables import State
 
 MOST_ROUNDS = 4
@@ -123,13 +134,13 @@ class Manager:
             self._attempts.put_off(f"target {key}")
             return False
         for order in targets:
-            target = events.RestoredTarget(
+            target = RestoredTarget(
                 client_order_id=order.client_order_id,
                 symbol=key,
                 limit_price=order.limit_price or position.entry_price,
                 quantity=order.quantity,
             )
-            record = await self._place(order, events.TargetRestored(at=now, subject=bracket.signal_id, data=target))
+            record = await self._place(order, TargetRestored(at=now, subject=bracket.signal_id, data=target))
             if record.status is not OrderStatus.WORKING:
                 message = f"{key}: the target could not be put back: {record.reason or record.status.lower()}"
                 self._attempts.failed(
@@ -206,7 +217,7 @@ class Manager:
         record: OrderRecord = self._store.view().orders[name]
         key = position.instrument.key
         if is_there(record):
-            move = events.StopMove(
+            move = StopMove(
                 client_order_id=name,
                 symbol=key,
                 why=change.why,
@@ -215,7 +226,7 @@ class Manager:
                 price=price,
                 r_multiple=r_multiple,
             )
-            self._attempts.note(events.StopMoved(at=self._clock.now(), subject=bracket.signal_id, data=move))
+            self._attempts.note(StopMoved(at=self._clock.now(), subject=bracket.signal_id, data=move))
         elif record.is_open:
             why = failure.message if failure else record.reason or "the broker did not confirm it."
             message = f"{key}: the stop {name} could not be moved from {change.from_price} to {to}: {why}"
@@ -225,7 +236,7 @@ class Manager:
         self, bracket: BracketRecord, change: StartTrail, price: Price, r_multiple: Decimal, now: datetime
     ) -> None:
         order, key = change.order, change.order.instrument.key
-        trail = events.TrailStart(
+        trail = TrailStart(
             client_order_id=order.client_order_id,
             symbol=key,
             replaces=change.replaces,
@@ -234,7 +245,7 @@ class Manager:
             price=price,
             r_multiple=r_multiple,
         )
-        record = await self._place(order, events.TrailStarted(at=now, subject=bracket.signal_id, data=trail))
+        record = await self._place(order, TrailStarted(at=now, subject=bracket.signal_id, data=trail))
         if record.status not in {OrderStatus.WORKING, OrderStatus.FILLED}:
             message = (
                 f"{key}: the trailing stop could not be placed: {record.reason or record.status.lower()} "
@@ -246,8 +257,8 @@ class Manager:
         name = change.client_order_id
         failure = await self._orders.cancel((name,))
         if failure is None and await self._orders.settle(lambda state: state.orders[name].status.is_final):
-            gone = events.StopReplacement(client_order_id=name, symbol=key, replaced_by=change.replaced_by)
-            self._attempts.note(events.StopReplaced(at=self._clock.now(), subject=bracket.signal_id, data=gone))
+            gone = StopReplacement(client_order_id=name, symbol=key, replaced_by=change.replaced_by)
+            self._attempts.note(StopReplaced(at=self._clock.now(), subject=bracket.signal_id, data=gone))
             return
         why = failure.message if failure else "The broker did not confirm it."
         message = f"{key}: the old stop {name} beside the trailing {change.replaced_by} could not be cancelled: {why}"
@@ -261,8 +272,8 @@ class Manager:
         if failure is None and await self._orders.settle(
             lambda state: all(state.orders[name].status.is_final for name in names)
         ):
-            end = events.EntryEnd(client_order_ids=names, symbol=key, r_multiple=r_multiple)
-            self._attempts.note(events.EntryEnded(at=self._clock.now(), subject=bracket.signal_id, data=end))
+            end = EntryEnd(client_order_ids=names, symbol=key, r_multiple=r_multiple)
+            self._attempts.note(EntryEnded(at=self._clock.now(), subject=bracket.signal_id, data=end))
             return
         why = failure.message if failure else "The broker did not confirm it."
         message = f"{key}: what is left of the entry could not be cancelled before the stop is moved: {why}"
@@ -270,7 +281,7 @@ class Manager:
 
     # Both
 
-    async def _place(self, order: Order, event: events.TargetRestored | events.TrailStarted) -> OrderRecord:
+    async def _place(self, order: Order, event: TargetRestored | TrailStarted) -> OrderRecord:
         """Write *order* as an intent together with its *event*, send it, and return what became of it."""
         with self._store.transaction() as tx:
             tx.emit(event)

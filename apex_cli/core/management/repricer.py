@@ -34,7 +34,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, RestingEntry
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.protection import is_unsure
-from apex_cli.core.state.events import PriceStep, RefusedStep, Repriced, RepriceRefused
+from apex_cli.core.state.events.management_events import PriceStep, RefusedStep, Repriced, RepriceRefused
 
 
 class Repricer:

@@ -14,7 +14,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 
 UNKNOWN_SPLIT = "unknown_split"
 """Exit reason of a position that was closed out, and the code of a signal that is refused."""

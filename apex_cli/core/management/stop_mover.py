@@ -21,7 +21,7 @@ from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
 from apex_cli.core.positions.protection import is_unsure, orders_of
-from apex_cli.core.state.events import StopMove, StopMoved
+from apex_cli.core.state.events.management_events import StopMove, StopMoved
 
 BY_HAND = "hand"
 """Why a stop was moved: a person wanted it there."""

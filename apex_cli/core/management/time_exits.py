@@ -18,7 +18,7 @@ from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.announcements import warn_of_expiries
 from apex_cli.core.positions.holding import BEFORE_EXPIRY, END_OF_DAY, TimeClose, close_due, flat_from
 from apex_cli.core.positions.protection import orders_of
-from apex_cli.core.state.events import EndOfDayExit, ExpiryExit, TimedClose, TimeExit
+from apex_cli.core.state.events.management_events import EndOfDayExit, ExpiryExit, TimedClose, TimeExit
 
 if TYPE_CHECKING:
     from apex_cli.core.execution.closer import Closer

@@ -19,7 +19,8 @@ from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import fold_in
-from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted
+from apex_cli.core.state.events.book_events import PositionAdopted
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 

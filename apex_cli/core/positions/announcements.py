@@ -17,7 +17,8 @@ from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionR
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.holding import expiry_deadline
-from apex_cli.core.state import events
+from apex_cli.core.state.events.account_events import DaySummarised, DaySummary, DayTradeWarning
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 FEW_DAY_TRADES = 1
@@ -35,7 +36,7 @@ def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime)
         if tx.counters.day_trades_told == reported:
             return False
         tx.counters = replace(tx.counters, day_trades_told=reported)
-        tx.emit(events.DayTradeWarning(at=now, subject=status.session_date, data=status))
+        tx.emit(DayTradeWarning(at=now, subject=status.session_date, data=status))
     return True
 
 
@@ -57,7 +58,7 @@ def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datet
         tx.counters = replace(tx.counters, expiries_told=reported)
         for key, days in near.items():
             message = _expiry_words(tx.positions[key].position, days, _rules_of(tx, tx.positions[key], management))
-            tx.emit(events.AlarmRaised(at=now, subject=key, data=events.Alarm(code="option_expires", message=message)))
+            tx.emit(AlarmRaised(at=now, subject=key, data=Alarm(code="option_expires", message=message)))
     return True
 
 
@@ -95,7 +96,7 @@ def close_the_day(store: StateStore, account: AccountSnapshot, now: datetime) ->
         if tx.counters.summary_for == day or tx.counters.session_date != day:
             return False
         tx.counters = replace(tx.counters, summary_for=day)
-        tx.emit(events.DaySummarised(at=now, subject=day, data=summary))
+        tx.emit(DaySummarised(at=now, subject=day, data=summary))
     return True
 
 
@@ -104,7 +105,7 @@ def _is_over(day: date, now: datetime) -> bool:
     return bounds is None or now >= bounds[1]
 
 
-def summarise_day(state: State, account: AccountSnapshot, day: str) -> events.DaySummary:
+def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummary:
     """Return the numbers of the session *day* (YYYY-MM-DD) as far as the hot tables know them."""
     from apex_cli.core.positions.performance import Tally
     from apex_cli.core.positions.position_views import position_views, totals_of
@@ -118,7 +119,7 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> events.Da
     sums = tally.statistics()
     ranked = sorted(trips, key=lambda trip: trip.pnl)
     totals = totals_of(position_views(state))
-    return events.DaySummary(
+    return DaySummary(
         session_date=day,
         entries=state.counters.entries_today,
         round_trips=sums.round_trips,

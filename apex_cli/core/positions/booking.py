@@ -23,19 +23,9 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.ledger import apply_fill, in_order, supersedes
-from apex_cli.core.state.events import (
-    Alarm,
-    AlarmRaised,
-    EntryFill,
-    EntryFilled,
-    FillBooked,
-    FillCorrected,
-    OrderUpdated,
-    PositionReduced,
-    Reduction,
-    RoundTripClosed,
-    RoundTripVoided,
-)
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
+from apex_cli.core.state.events.order_events import EntryFill, EntryFilled, FillBooked, FillCorrected, OrderUpdated
+from apex_cli.core.state.events.position_events import PositionReduced, Reduction, RoundTripClosed, RoundTripVoided
 from apex_cli.core.state.tables import State, is_ours
 
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})

@@ -16,7 +16,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.position import MOST_ROUND_TRIPS, RoundTrip
 from apex_cli.core.model.protections import LockRule, LockScope, Protections, TradeLock
 from apex_cli.core.positions.lock_rules import EVERYTHING, Finding, is_loss, locks_of, standings, subject_in
-from apex_cli.core.state.events import TradeLocked, TradeLockLifted, TradeLockVoided
+from apex_cli.core.state.events.position_events import TradeLocked, TradeLockLifted, TradeLockVoided
 from apex_cli.core.state.tables import State
 
 LEAST_LETTERS = 4

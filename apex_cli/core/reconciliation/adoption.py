@@ -31,7 +31,7 @@ from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.positions.splits import apply_split, cash_for_fraction, exits_of_plan
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
-from apex_cli.core.state.events import PositionAdopted, PositionIgnored, PositionSplit
+from apex_cli.core.state.events.book_events import PositionAdopted, PositionIgnored, PositionSplit
 from apex_cli.core.state.tables import State
 
 

@@ -38,7 +38,19 @@ from apex_cli.core.positions.lessons import drop_lesson, entry_conditions, keep_
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.positions.splits import apply_split
 from apex_cli.core.reconciliation.reconciler import restore_reconciliation
-from apex_cli.core.state import events
+from apex_cli.core.state.events import (
+    account_events,
+    approval_events,
+    base_event,
+    book_events,
+    learning_events,
+    management_events,
+    operation_events,
+    order_events,
+    position_events,
+    signal_events,
+)
+from apex_cli.core.state.events.event import Event, UnreadEvent, read_event
 from apex_cli.core.state.tables import State
 
 LONGEST_SIGNAL = timedelta(days=30)
@@ -48,7 +60,7 @@ LONGEST_SIGNAL = timedelta(days=30)
 class SilentState(State):
     """A state whose changes are no news."""
 
-    def emit(self, event: events.Event) -> int:
+    def emit(self, event: Event) -> int:
         """Put nothing into the journal and return the newest sequence number."""
         del event
         return self.last_seq
@@ -63,9 +75,9 @@ def rebuild(state: State, rows: Iterable[OutboxRow]) -> tuple[int, ...]:
     """
     unreadable: list[int] = []
     for row in rows:
-        event = events.read_event(row)
-        if isinstance(event, events.UnreadEvent):
-            if event.event_type is not None and not issubclass(event.event_type, events.Remark):
+        event = read_event(row)
+        if isinstance(event, UnreadEvent):
+            if event.event_type is not None and not issubclass(event.event_type, base_event.Remark):
                 unreadable.append(event.seq)
         else:
             _apply(state, event)
@@ -74,75 +86,75 @@ def rebuild(state: State, rows: Iterable[OutboxRow]) -> tuple[int, ...]:
     return tuple(unreadable)
 
 
-def _apply(state: State, event: events.Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each kind of event
+def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each kind of event
     """Put the rows of *event* where they were put once."""
     match event:
-        case events.Decided():
+        case signal_events.Decided():
             _decided(state, event.data, event.at)
-        case events.SignalEnded(data=end):
+        case signal_events.SignalEnded(data=end):
             state.signals[end.signal.signal_id] = signal_row(end.signal, end.outcome, event.at)
-        case events.SignalRefused(data=row):
+        case signal_events.SignalRefused(data=row):
             state.signals[row.signal_id] = row
-        case events.ApprovalQueued():
+        case approval_events.ApprovalQueued():
             _approval_queued(state, event.data, event.at)
-        case events.ApprovalEvent():
+        case approval_events.ApprovalEvent():
             _approval_changed(state, event.data)
-        case events.IntentWritten():
+        case order_events.IntentWritten():
             _intent(state, event.data, event.at)
-        case events.Repriced(data=step):
+        case management_events.Repriced(data=step):
             state.brackets[step.bracket.bracket_id] = step.bracket
-        case events.OrderUpdated():
+        case order_events.OrderUpdated():
             _order_updated(state, event.data)
-        case events.FillEvent():
+        case order_events.FillEvent():
             _fill(state, event.data, event.at)
-        case events.RoundTripClosed(data=trip):
+        case position_events.RoundTripClosed(data=trip):
             state.round_trips[trip.round_trip_id] = trip
             keep_lesson(state, trip, event.seq)
-        case events.RoundTripVoided(data=trip):
+        case position_events.RoundTripVoided(data=trip):
             state.round_trips.pop(trip.round_trip_id, None)
             drop_lesson(state, trip.round_trip_id)
-        case events.TradeLocked(data=lock) | events.TradeLockLifted(data=lock):
+        case position_events.TradeLocked(data=lock) | position_events.TradeLockLifted(data=lock):
             state.trade_locks[lock.lock_id] = lock
-        case events.TradeLockVoided(data=lock):
+        case position_events.TradeLockVoided(data=lock):
             state.trade_locks.pop(lock.lock_id, None)
-        case events.Reconciled():
+        case book_events.Reconciled():
             restore_reconciliation(state, event.data)
-        case events.PositionIgnored(data=ignored):
+        case book_events.PositionIgnored(data=ignored):
             state.ignored[ignored.key] = ignored
-        case events.PositionAdopted(data=bracket):
+        case book_events.PositionAdopted(data=bracket):
             state.brackets[bracket.bracket_id] = bracket
             state.ignored.pop(bracket.instrument.key, None)
-        case events.PositionSplit(data=split):
+        case book_events.PositionSplit(data=split):
             apply_split(state, split.key, split.parts)
-        case events.HistoryImported():
+        case book_events.HistoryImported():
             _history_imported(state, event.data)
-        case events.DeficitEvent(data=deficit):
+        case account_events.DeficitEvent(data=deficit):
             state.deficits[deficit.session_date] = deficit
-        case events.DayTradeWarning(data=status):
+        case account_events.DayTradeWarning(data=status):
             state.counters = replace(state.counters, day_trades_told=warning_key(status, event.at))
-        case events.LearningEvent():
+        case learning_events.LearningEvent():
             _learned(state, event.data)
-        case events.FollowingEnded(data=end):
+        case learning_events.FollowingEnded(data=end):
             apply_end(state, end, event.seq)
-        case events.SessionStarted(data=counters):
+        case account_events.SessionStarted(data=counters):
             state.counters = counters
             prune(state, date.fromisoformat(counters.session_date))
-        case events.CashMoved(data=flow):
+        case account_events.CashMoved(data=flow):
             state.counters = with_flow(state.counters, flow)
-        case events.MarksReset(data=flow):
+        case account_events.MarksReset(data=flow):
             state.counters = with_marks(state.counters, flow.equity_after)
-        case events.DaySummarised(data=summary):
+        case account_events.DaySummarised(data=summary):
             state.counters = replace(state.counters, summary_for=summary.session_date)
-        case events.RunOverdue():
+        case operation_events.RunOverdue():
             state.counters = replace(state.counters, overdue_told=event.at)
-        case events.TradingStateChanged():
+        case operation_events.TradingStateChanged():
             state.trading = event.data
-        case events.AlarmRaised(data=alarm):
+        case operation_events.AlarmRaised(data=alarm):
             if alarm.code == "never_sent":  # when no entry ever left, the signal is nobody's again
                 _conclude(state, event.subject)
             if alarm.code == "broker_unavailable":
                 state.counters = replace(state.counters, outage_told=event.at)
-        case events.Remark():
+        case base_event.Remark():
             pass
         case _:
             assert_never(event)
@@ -159,7 +171,7 @@ def _forget_passing(state: State) -> None:
             table.clear()
 
 
-def _decided(state: State, data: events.DecisionRecord, at: datetime) -> None:
+def _decided(state: State, data: signal_events.DecisionRecord, at: datetime) -> None:
     """Know the signal from its decision on: an intent that got lost must not let it be acted on twice."""
     counters = state.counters
     state.counters = replace(counters, peak_equity=Usd(max(counters.peak_equity, data.snapshot.peak_equity)))
@@ -174,7 +186,7 @@ def _decided(state: State, data: events.DecisionRecord, at: datetime) -> None:
         follow(state, data.opportunity, data.decision, data.limits, conditions=conditions, since=at)
 
 
-def _intent(state: State, data: events.Intent, at: datetime) -> None:
+def _intent(state: State, data: order_events.Intent, at: datetime) -> None:
     for order in data.orders:
         state.orders[order.client_order_id] = OrderRecord(order=order, created_at=at, updated_at=at)
     if data.bracket is not None:
@@ -245,7 +257,7 @@ def _fill(state: State, data: Fill, at: datetime) -> None:
         del state.lessons[key]
 
 
-def _learned(state: State, data: events.LearningChange) -> None:
+def _learned(state: State, data: learning_events.LearningChange) -> None:
     if data.version is not None:
         state.weights[str(data.version.version)] = data.version
         if data.version.cause == "rollback":
@@ -255,7 +267,7 @@ def _learned(state: State, data: events.LearningChange) -> None:
     state.learning = data.learning
 
 
-def _history_imported(state: State, data: events.ImportedHistory) -> None:
+def _history_imported(state: State, data: book_events.ImportedHistory) -> None:
     for row in data.rows:
         state.history_fills[row.key] = row
     state.counters = replace(state.counters, fills_since=data.imported.covered_since)

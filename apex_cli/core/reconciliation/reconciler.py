@@ -49,7 +49,8 @@ from apex_cli.core.positions.booking import put_order
 from apex_cli.core.positions.protection import is_unsure
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
 from apex_cli.core.reconciliation.resting_elsewhere import resting_elsewhere
-from apex_cli.core.state.events import Alarm, AlarmRaised, BreakFound, Reconciled
+from apex_cli.core.state.events.book_events import BreakFound, Reconciled
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State, Table
 
 MOST_ROUNDS = 6

@@ -12,7 +12,18 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.wording import account_currency, plain, price
-from apex_cli.core.state import events
+from apex_cli.core.state.events import (
+    approval_events,
+    base_event,
+    book_events,
+    learning_events,
+    management_events,
+    operation_events,
+    order_events,
+    position_events,
+    signal_events,
+)
+from apex_cli.core.state.events.event import UnreadEvent, read_event
 
 MODEL = " (theoretical, by a model)"
 """Said of a price that a model made."""
@@ -55,42 +66,42 @@ def activities(rows: Iterable[OutboxRow]) -> list[Activity]:
 
 def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for each kind of event
     """Return the line of one event; None when it has none, or is of another version."""
-    event = events.read_event(row)
+    event = read_event(row)
     line: Activity | None = None
     match event:
-        case events.Decided():
+        case signal_events.Decided():
             line = _decided(event)
-        case events.SignalEnded():
+        case signal_events.SignalEnded():
             line = _ended(event)
-        case events.SignalInvalid():
+        case signal_events.SignalInvalid():
             line = _invalid(event)
-        case events.ApprovalApproved():
+        case approval_events.ApprovalApproved():
             pass  # what comes of it follows at once
-        case events.ApprovalEvent():
+        case approval_events.ApprovalEvent():
             line = _approval(event)
-        case events.FillEvent():
+        case order_events.FillEvent():
             line = _fill(event)
-        case events.RoundTripClosed():
+        case position_events.RoundTripClosed():
             line = _closed(event)
-        case events.AlarmRaised(data=alarm):
+        case operation_events.AlarmRaised(data=alarm):
             line = _line(event, ActivityKind.ALARM, "", alarm.code, alarm.message)
-        case events.LockEvent():
+        case position_events.LockEvent():
             line = _line(event, ActivityKind.STATE, "", event.kind, lock_news(event))
-        case events.TradingStateChanged(data=trading):
+        case operation_events.TradingStateChanged(data=trading):
             line = _line(event, ActivityKind.STATE, "", trading.mode, trading.reason)
         case (
-            events.Remark()
-            | events.LearningEvent()
-            | events.FollowingEnded()
-            | events.SignalRefused()
-            | events.IntentWritten()
-            | events.OrderUpdated()
-            | events.RoundTripVoided()
-            | events.Repriced()
-            | events.BooksEvent()
-            | events.AccountEvent()
-            | events.RunOverdue()
-            | events.UnreadEvent()
+            base_event.Remark()
+            | learning_events.LearningEvent()
+            | learning_events.FollowingEnded()
+            | signal_events.SignalRefused()
+            | order_events.IntentWritten()
+            | order_events.OrderUpdated()
+            | position_events.RoundTripVoided()
+            | management_events.Repriced()
+            | book_events.BooksEvent()
+            | base_event.AccountEvent()
+            | operation_events.RunOverdue()
+            | UnreadEvent()
         ):
             pass
         case _:
@@ -98,27 +109,27 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
     return line
 
 
-def lock_news(event: events.LockChange) -> str:
+def lock_news(event: position_events.LockChange) -> str:
     """Return what became of a lock, in one sentence."""
     lock = event.data
     what = "account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
     match event:
-        case events.TradeLocked():
+        case position_events.TradeLocked():
             return f"{what} locked until {market_time(lock.until)} by {lock.rule.replace('_', ' ')}: {lock.value}"
-        case events.TradeLockLifted():
+        case position_events.TradeLockLifted():
             why = f": {lock.lifted_why}" if lock.lifted_why else ""
             return f"lock {lock.lock_id} of {what} lifted by {lock.lifted_by}{why}"
-        case events.TradeLockVoided():
+        case position_events.TradeLockVoided():
             return f"lock {lock.lock_id} of {what} taken back, as its trades were corrected"
 
 
-def _line(event: events.BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
+def _line(event: base_event.BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
     return Activity(
         seq=event.seq, at=event.at, kind=kind, symbol=symbol, verdict=verdict, text=text, subject=event.subject
     )
 
 
-def _decided(event: events.Decided) -> Activity:
+def _decided(event: signal_events.Decided) -> Activity:
     decision = event.data.decision
     quantity = f"{plain(decision.sized.quantity)} " if decision.sized else ""
     why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
@@ -126,25 +137,25 @@ def _decided(event: events.Decided) -> Activity:
     return _line(event, ActivityKind.DECISION, decision.instrument.key, decision.kind, text)
 
 
-def _ended(event: events.SignalEnded) -> Activity:
+def _ended(event: signal_events.SignalEnded) -> Activity:
     end = event.data
     why = " ".join(reason.message for reason in end.reasons)
     return _line(event, ActivityKind.DECISION, end.signal.instrument.key, end.outcome, why)
 
 
-def _invalid(event: events.SignalInvalid) -> Activity:
+def _invalid(event: signal_events.SignalInvalid) -> Activity:
     row = event.data
     return _line(event, ActivityKind.DECISION, row.symbol, "invalid", f"{row.where}: {row.reason.message}")
 
 
-def _approval(event: events.ApprovalEvent) -> Activity:
+def _approval(event: approval_events.ApprovalEvent) -> Activity:
     approval = event.data
     by = f"by {approval.decided_by}" if approval.decided_by else ""
     text = " ".join(part for part in (by, approval.reason) if part)
     return _line(event, ActivityKind.APPROVAL, approval.opportunity.signal.instrument.key, approval.status, text)
 
 
-def _fill(event: events.FillEvent) -> Activity:
+def _fill(event: order_events.FillEvent) -> Activity:
     fill = event.data
     role = fill.role.lower() if fill.role else fill.settlement or "fill"
     costs = f", commission {fill.cost:.2f}" if fill.cost else ""
@@ -152,7 +163,7 @@ def _fill(event: events.FillEvent) -> Activity:
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
 
-def _closed(event: events.RoundTripClosed) -> Activity:
+def _closed(event: position_events.RoundTripClosed) -> Activity:
     trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
     text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {price(trip.exit_price)}"

@@ -16,7 +16,9 @@ from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.position_views import position_of_handle
 from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals
 from apex_cli.core.reports.trade_report import final_bookings
-from apex_cli.core.state.events import RoundTripClosed, kind_of, read_event
+from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.position_events import RoundTripClosed
 from apex_cli.core.state.tables import State, known_name
 
 ORDER, TRADE = "o", "h"

@@ -11,11 +11,13 @@ from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
-from apex_cli.core.state import events
+from apex_cli.core.state.events.base_event import BaseEvent, kinds_of
+from apex_cli.core.state.events.book_events import PositionAdopted
+from apex_cli.core.state.events.management_events import StopMoved, TrailStarted
+from apex_cli.core.state.events.order_events import IntentWritten
+from apex_cli.core.state.events.signal_events import Decided
 
-PLAN_KINDS = events.kinds_of(
-    events.Decided, events.IntentWritten, events.PositionAdopted, events.StopMoved, events.TrailStarted
-)
+PLAN_KINDS = kinds_of(Decided, IntentWritten, PositionAdopted, StopMoved, TrailStarted)
 """Kinds of events that plans are made of."""
 
 
@@ -46,18 +48,18 @@ class PlanBook:
         """By bracket id."""
         self._opportunities: dict[str, Opportunity] = {}
 
-    def hear(self, event: events.BaseEvent) -> None:
+    def hear(self, event: BaseEvent) -> None:
         """Take one event; those that say nothing about a plan are passed over."""
         match event:
-            case events.Decided(data=record) if record.decision.kind is not DecisionKind.REFUSE:
+            case Decided(data=record) if record.decision.kind is not DecisionKind.REFUSE:
                 self._opportunities[record.decision.signal_id] = record.opportunity
-            case events.IntentWritten(data=intent) if intent.bracket is not None:
+            case IntentWritten(data=intent) if intent.bracket is not None:
                 self._planned(intent.bracket)
-            case events.PositionAdopted(data=bracket):
+            case PositionAdopted(data=bracket):
                 self._planned(bracket)
-            case events.StopMoved(data=move):
+            case StopMoved(data=move):
                 self._stop(move.client_order_id, StopPlace(at=event.at, price=move.to_price))
-            case events.TrailStarted(data=trail):
+            case TrailStarted(data=trail):
                 self._stop(trail.replaces, StopPlace(at=event.at, price=trail.stop_price))
             case _:
                 pass

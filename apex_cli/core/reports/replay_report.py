@@ -28,7 +28,11 @@ from apex_cli.core.reports.measures import (
 )
 from apex_cli.core.reports.plans import PlanBook, TradePlan
 from apex_cli.core.reports.trade_report import SessionValue
-from apex_cli.core.state import events
+from apex_cli.core.state.events.event import Event
+from apex_cli.core.state.events.learning_events import LearningSuspended, WeightsAdapted
+from apex_cli.core.state.events.operation_events import AlarmRaised
+from apex_cli.core.state.events.order_events import OrderUpdated
+from apex_cli.core.state.events.position_events import RoundTripVoided
 from apex_cli.core.state.tables import State
 
 ZERO = Decimal(0)
@@ -186,19 +190,19 @@ class Recorder:
         self._expired_entries = 0
         self.steps = 0
 
-    def on_event(self, event: events.Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Hear an event of the state."""
         self._book.hear(event)
         match event:
-            case events.RoundTripVoided(data=trip):
+            case RoundTripVoided(data=trip):
                 self._trips.pop(trip.round_trip_id, None)
-            case events.LearningSuspended():
+            case LearningSuspended():
                 self.learning_suspended = True
-            case events.WeightsAdapted(data=change) if change.version is not None:
+            case WeightsAdapted(data=change) if change.version is not None:
                 self.adaptations.append(change.version)
-            case events.OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
+            case OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
                 self._expired_entries += 1
-            case events.AlarmRaised(data=alarm):
+            case AlarmRaised(data=alarm):
                 self.alarms.append(alarm.message)
             case _:
                 pass

@@ -16,8 +16,19 @@ from apex_cli.core.model.records import ApprovalRecord, OutboxRow
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import shared_start
 from apex_cli.core.reports.activity import Activity, activity_of
-from apex_cli.core.state import events
-from apex_cli.core.state.events import MOST_RECENT, SIGNAL_KINDS, DecisionRecord, SignalEnd
+from apex_cli.core.state.events import (
+    approval_events,
+    base_event,
+    book_events,
+    learning_events,
+    management_events,
+    operation_events,
+    order_events,
+    position_events,
+    signal_events,
+)
+from apex_cli.core.state.events.event import Event, UnreadEvent, read_event
+from apex_cli.core.state.events.signal_events import MOST_RECENT, SIGNAL_KINDS, DecisionRecord, SignalEnd
 
 
 class Story(Value, frozen=True, kw_only=True):
@@ -40,13 +51,13 @@ class Story(Value, frozen=True, kw_only=True):
     round_trips: tuple[RoundTrip, ...]
 
 
-SUBJECT_KINDS = events.kinds_of(
-    events.Decided,
-    events.SignalEnded,
-    events.SignalInvalid,
-    events.ApprovalQueued,
-    events.IntentWritten,
-    events.FillBooked,
+SUBJECT_KINDS = base_event.kinds_of(
+    signal_events.Decided,
+    signal_events.SignalEnded,
+    signal_events.SignalInvalid,
+    approval_events.ApprovalQueued,
+    order_events.IntentWritten,
+    order_events.FillBooked,
 )
 """Kinds of events that tie an id to the signal it belongs to."""
 
@@ -118,7 +129,7 @@ def story_of(subject: str, rows: Iterable[OutboxRow], find: Find) -> Story:
     kept = tuple(rows)
     reported = _News()
     for row in kept:
-        reported.hear(events.read_event(row))
+        reported.hear(read_event(row))
     return Story(
         subject=subject,
         events=kept,
@@ -143,37 +154,37 @@ class _News:
         self.fills: dict[str, Fill] = {}
         self.round_trips: dict[str, RoundTrip] = {}
 
-    def hear(self, event: events.Event | events.UnreadEvent) -> None:
+    def hear(self, event: Event | UnreadEvent) -> None:
         match event:
-            case events.Decided(data=record):
+            case signal_events.Decided(data=record):
                 self.decisions.append(record)
-            case events.SignalEnded(data=end):
+            case signal_events.SignalEnded(data=end):
                 self.ended.append(end)
-            case events.ApprovalEvent(data=approval):
+            case approval_events.ApprovalEvent(data=approval):
                 self.approvals.append(approval)
-            case events.OrderUpdated(data=order):
+            case order_events.OrderUpdated(data=order):
                 self.orders[order.order.client_order_id] = order
-            case events.FillEvent(data=fill):
+            case order_events.FillEvent(data=fill):
                 self.fills[fill.key] = fill
-            case events.RoundTripClosed(data=trip):
+            case position_events.RoundTripClosed(data=trip):
                 self.round_trips.pop(trip.round_trip_id, None)
                 self.round_trips[trip.round_trip_id] = trip
-            case events.RoundTripVoided(data=trip):
+            case position_events.RoundTripVoided(data=trip):
                 self.round_trips.pop(trip.round_trip_id, None)
             case (
-                events.Remark()
-                | events.LearningEvent()
-                | events.FollowingEnded()
-                | events.SignalRefused()
-                | events.IntentWritten()
-                | events.Repriced()
-                | events.BooksEvent()
-                | events.AccountEvent()
-                | events.LockEvent()
-                | events.TradingStateChanged()
-                | events.AlarmRaised()
-                | events.RunOverdue()
-                | events.UnreadEvent()
+                base_event.Remark()
+                | learning_events.LearningEvent()
+                | learning_events.FollowingEnded()
+                | signal_events.SignalRefused()
+                | order_events.IntentWritten()
+                | management_events.Repriced()
+                | book_events.BooksEvent()
+                | base_event.AccountEvent()
+                | position_events.LockEvent()
+                | operation_events.TradingStateChanged()
+                | operation_events.AlarmRaised()
+                | operation_events.RunOverdue()
+                | UnreadEvent()
             ):
                 pass
             case _:
@@ -183,9 +194,9 @@ class _News:
 def _checks(record: DecisionRecord, find: Find) -> tuple[Check, ...]:
     """Return the checks of a decision; those it kept itself when its inputs are not to be had any more."""
     row = find(record.kept.base) if record.kept is not None else None
-    base = events.read_event(row) if row is not None else None
+    base = read_event(row) if row is not None else None
     try:
-        whole = whole_record(record, base.data if isinstance(base, events.Decided) else None)
+        whole = whole_record(record, base.data if isinstance(base, signal_events.Decided) else None)
     except ValueError:
         return record.decision.checks
     return explain_checks(

@@ -17,23 +17,30 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.state import events
+from apex_cli.core.state.events import (
+    account_events,
+    approval_events,
+    base_event,
+    order_events,
+    position_events,
+    signal_events,
+)
 
-LOG_KINDS = events.kinds_of(
-    events.ApprovalExpired,
-    events.ApprovalFailed,
-    events.ApprovalRejected,
-    events.ApprovalSuperseded,
-    events.Decided,
-    events.FillBooked,
-    events.IntentWritten,
-    events.OrderUpdated,
-    events.RoundTripClosed,
-    events.RoundTripVoided,
-    events.SessionStarted,
-    events.SignalEnded,
-    events.SignalInvalid,
-    events.SignalRefused,
+LOG_KINDS = base_event.kinds_of(
+    approval_events.ApprovalExpired,
+    approval_events.ApprovalFailed,
+    approval_events.ApprovalRejected,
+    approval_events.ApprovalSuperseded,
+    signal_events.Decided,
+    order_events.FillBooked,
+    order_events.IntentWritten,
+    order_events.OrderUpdated,
+    position_events.RoundTripClosed,
+    position_events.RoundTripVoided,
+    account_events.SessionStarted,
+    signal_events.SignalEnded,
+    signal_events.SignalInvalid,
+    signal_events.SignalRefused,
 )
 """Kinds of events that the log is made of."""
 
@@ -111,34 +118,34 @@ class TradeLog:
         self._entering: dict[str, _Entering] = {}
         self._trips: dict[str, RoundTrip] = {}
 
-    def hear(self, event: events.BaseEvent) -> None:
+    def hear(self, event: base_event.BaseEvent) -> None:
         """Take one event; those that say nothing of a signal's fate are passed over."""
         self.first = self.first or event.at
         self.last = event.at
         match event:
-            case events.Decided(data=record):
+            case signal_events.Decided(data=record):
                 self._decided(record)
                 if not self.limits or self.limits[-1][1] != record.limits:
                     self.limits.append((event.at, record.limits))
-            case events.IntentWritten(data=intent) if intent.bracket is not None:
+            case order_events.IntentWritten(data=intent) if intent.bracket is not None:
                 entries = [order for order in intent.orders if order.role is OrderRole.ENTRY]
                 expected = entries[0].reference_price if entries else None
                 self._entering.setdefault(intent.bracket.bracket_id, _Entering(intent.bracket, expected))
-            case events.OrderUpdated(data=order) if order.order.role is OrderRole.ENTRY and order.filled_quantity:
+            case order_events.OrderUpdated(data=order) if order.order.role is OrderRole.ENTRY and order.filled_quantity:
                 if entering := self._entering.get(order.order.bracket_id):
                     entering.orders[order.order.client_order_id] = order
-            case events.FillBooked(data=fill) if fill.role is OrderRole.ENTRY:
+            case order_events.FillBooked(data=fill) if fill.role is OrderRole.ENTRY:
                 self._filled(fill)
-            case events.RoundTripClosed(data=trip):
+            case position_events.RoundTripClosed(data=trip):
                 self._trips[trip.round_trip_id] = trip
-            case events.RoundTripVoided(data=trip):
+            case position_events.RoundTripVoided(data=trip):
                 self._trips.pop(trip.round_trip_id, None)
-            case events.SessionStarted(data=counters):
+            case account_events.SessionStarted(data=counters):
                 self.equity[counters.session_date] = counters.session_start_equity
             case _:
                 self._end(event)
 
-    def _decided(self, record: events.DecisionRecord) -> None:
+    def _decided(self, record: signal_events.DecisionRecord) -> None:
         signal, decision, quote = record.opportunity.signal, record.decision, record.snapshot.quote
         self.signals.setdefault(signal.signal_id, signal)
         if decision.kind is DecisionKind.REFUSE and decision.reasons:
@@ -153,25 +160,25 @@ class TradeLog:
             entering.first_fill = fill.filled_at if first is None else min(first, fill.filled_at)
             entering.rate = fill.rate or entering.rate
 
-    def _end(self, event: events.BaseEvent) -> None:
+    def _end(self, event: base_event.BaseEvent) -> None:
         """Keep why a signal was not traded."""
         match event:
-            case events.SignalEnded(data=end):
+            case signal_events.SignalEnded(data=end):
                 self.signals.setdefault(end.signal.signal_id, end.signal)
                 if end.reasons:
                     self._ended.setdefault(end.signal.signal_id, end.reasons[0])
-            case events.SignalInvalid(data=row):
+            case signal_events.SignalInvalid(data=row):
                 self._ended.setdefault(row.signal_id or row.where, row.reason)
             case (
-                events.ApprovalRejected()
-                | events.ApprovalExpired()
-                | events.ApprovalSuperseded()
-                | events.ApprovalFailed()
+                approval_events.ApprovalRejected()
+                | approval_events.ApprovalExpired()
+                | approval_events.ApprovalSuperseded()
+                | approval_events.ApprovalFailed()
             ):
                 approval = event.data
                 code = f"approval_{approval.status.lower()}"
                 self._ended[event.subject] = Reason(code=code, message=approval.reason or code.replace("_", " "))
-            case events.SignalRefused():
+            case signal_events.SignalRefused():
                 self._ended[event.subject] = Reason(code="rejected", message="The broker rejected its entries.")
             case _:
                 pass

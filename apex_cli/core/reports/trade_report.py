@@ -35,21 +35,33 @@ from apex_cli.core.positions.performance import (
     ratios_of,
 )
 from apex_cli.core.reports.plans import PlanBook, TradePlan
-from apex_cli.core.state import events
+from apex_cli.core.state.events import (
+    account_events,
+    approval_events,
+    base_event,
+    book_events,
+    learning_events,
+    management_events,
+    operation_events,
+    order_events,
+    position_events,
+    signal_events,
+)
+from apex_cli.core.state.events.event import UnreadEvent, read_event
 
-KINDS = events.kinds_of(
-    events.RoundTripClosed,
-    events.RoundTripVoided,
-    events.Decided,
-    events.SignalEnded,
-    events.SignalInvalid,
-    events.ApprovalRejected,
-    events.ApprovalExpired,
-    events.ApprovalSuperseded,
-    events.OrderUpdated,
-    events.FillBooked,
-    events.FillCorrected,
-    events.SessionStarted,
+KINDS = base_event.kinds_of(
+    position_events.RoundTripClosed,
+    position_events.RoundTripVoided,
+    signal_events.Decided,
+    signal_events.SignalEnded,
+    signal_events.SignalInvalid,
+    approval_events.ApprovalRejected,
+    approval_events.ApprovalExpired,
+    approval_events.ApprovalSuperseded,
+    order_events.OrderUpdated,
+    order_events.FillBooked,
+    order_events.FillCorrected,
+    account_events.SessionStarted,
 )
 """Kinds of events that the report is made of."""
 
@@ -178,8 +190,8 @@ class _Slip(Value, frozen=True, kw_only=True):
     execution: Decimal = ZERO
 
 
-_ORDER = events.kind_of(events.OrderUpdated)
-_TRIPS = events.kinds_of(events.RoundTripClosed, events.RoundTripVoided)
+_ORDER = base_event.kind_of(order_events.OrderUpdated)
+_TRIPS = base_event.kinds_of(position_events.RoundTripClosed, position_events.RoundTripVoided)
 _HAS_FILLED = b'"average_price"'
 """Stands in every order that has filled, and spares decoding the others."""
 
@@ -189,16 +201,16 @@ def final_bookings(journal: JournalReader) -> dict[str, int]:
 
     A late or corrected fill books a round trip again or voids it; only then is the journal read once more.
     """
-    corrections = (events.FillCorrected, events.RoundTripVoided)
-    if not any(True for each in corrections for _ in journal.events(kind=events.kind_of(each))):
+    corrections = (order_events.FillCorrected, position_events.RoundTripVoided)
+    if not any(True for each in corrections for _ in journal.events(kind=base_event.kind_of(each))):
         return {}
     final: dict[str, int] = {}
     for row in journal.events():
         if row.kind in _TRIPS:
-            match events.read_event(row):
-                case events.RoundTripClosed(data=trip):
+            match read_event(row):
+                case position_events.RoundTripClosed(data=trip):
                     final[trip.round_trip_id] = row.seq
-                case events.RoundTripVoided(data=trip):
+                case position_events.RoundTripVoided(data=trip):
                     final[trip.round_trip_id] = 0
                 case _:
                     pass
@@ -246,50 +258,50 @@ class ReportBuilder:
         """Count one event; kinds outside ``KINDS`` are passed over, lines of other versions, too."""
         if row.kind == _ORDER and _HAS_FILLED not in bytes(row.data):
             return
-        event = events.read_event(row)
-        if self._book is not None and not isinstance(event, events.UnreadEvent):
+        event = read_event(row)
+        if self._book is not None and not isinstance(event, UnreadEvent):
             self._book.hear(event)
         match event:
-            case events.RoundTripClosed():
+            case position_events.RoundTripClosed():
                 self._trip(event)
-            case events.FillCorrected() | events.RoundTripVoided():
+            case order_events.FillCorrected() | position_events.RoundTripVoided():
                 self.has_corrections = True
-            case events.FillBooked(data=fill):
+            case order_events.FillBooked(data=fill):
                 self._fill(fill)
-            case events.OrderUpdated():
+            case order_events.OrderUpdated():
                 self._order(event)
-            case events.Decided():
+            case signal_events.Decided():
                 self._decided(event)
-            case events.SessionStarted(data=counters):
+            case account_events.SessionStarted(data=counters):
                 self._session(counters)
-            case events.CashMoved(data=flow):
+            case account_events.CashMoved(data=flow):
                 self._flow(flow)
-            case events.SignalEnded(data=end):
+            case signal_events.SignalEnded(data=end):
                 self._ended(event, str(end.outcome), end.reasons)
-            case events.SignalInvalid(data=rejected):
+            case signal_events.SignalInvalid(data=rejected):
                 self._ended(event, "invalid", (rejected.reason,))
             case (
-                events.ApprovalRejected(data=approval)
-                | events.ApprovalExpired(data=approval)
-                | events.ApprovalSuperseded(data=approval)
+                approval_events.ApprovalRejected(data=approval)
+                | approval_events.ApprovalExpired(data=approval)
+                | approval_events.ApprovalSuperseded(data=approval)
             ):
                 reason = Reason(code=f"approval_{approval.status}", message=approval.reason)
                 self._ended(event, f"approval {approval.status}", (reason,))
             case (
-                events.Remark()
-                | events.ApprovalEvent()
-                | events.LearningEvent()
-                | events.FollowingEnded()
-                | events.SignalRefused()
-                | events.IntentWritten()
-                | events.Repriced()
-                | events.BooksEvent()
-                | events.AccountEvent()
-                | events.LockEvent()
-                | events.TradingStateChanged()
-                | events.AlarmRaised()
-                | events.RunOverdue()
-                | events.UnreadEvent()
+                base_event.Remark()
+                | approval_events.ApprovalEvent()
+                | learning_events.LearningEvent()
+                | learning_events.FollowingEnded()
+                | signal_events.SignalRefused()
+                | order_events.IntentWritten()
+                | management_events.Repriced()
+                | book_events.BooksEvent()
+                | base_event.AccountEvent()
+                | position_events.LockEvent()
+                | operation_events.TradingStateChanged()
+                | operation_events.AlarmRaised()
+                | operation_events.RunOverdue()
+                | UnreadEvent()
             ):
                 pass
             case _:
@@ -300,7 +312,7 @@ class ReportBuilder:
         for row in rows:
             self.add(row)
 
-    def _trip(self, event: events.RoundTripClosed) -> None:
+    def _trip(self, event: position_events.RoundTripClosed) -> None:
         trip = event.data
         if self._final.get(trip.round_trip_id, event.seq) != event.seq or not self._span.has(trip.exit_time):
             return
@@ -335,7 +347,7 @@ class ReportBuilder:
             self._base = counters.session_start_equity
             self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
-    def _decided(self, event: events.Decided) -> None:
+    def _decided(self, event: signal_events.Decided) -> None:
         record = event.data
         quote, decision = record.snapshot.quote, record.decision
         half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
@@ -349,7 +361,7 @@ class ReportBuilder:
         if decision.kind is DecisionKind.REFUSE:
             self._refuse(decision.reasons)
 
-    def _ended(self, event: events.BaseEvent, name: str, reasons: Iterable[Reason]) -> None:
+    def _ended(self, event: base_event.BaseEvent, name: str, reasons: Iterable[Reason]) -> None:
         """Count what ended without a decision."""
         if self._span.has(event.at):
             self._refuse(reasons)
@@ -361,7 +373,7 @@ class ReportBuilder:
             count = known.count + 1 if known else 1
             self._refusals[reason.code] = Refusals(code=reason.code, count=count, example=reason.message)
 
-    def _order(self, event: events.OrderUpdated) -> None:
+    def _order(self, event: order_events.OrderUpdated) -> None:
         """Keep the slippage of what an order has filled so far; a later word on it takes its place."""
         record = event.data
         order, price = record.order, record.average_price

@@ -40,7 +40,7 @@ from apex_cli.core.model.request import RequestRecord, RequestStatus
 
 if TYPE_CHECKING:
     from apex_cli.core.model.decision import Snapshot
-    from apex_cli.core.state.events import Event
+    from apex_cli.core.state.events.event import Event
 
 R = TypeVar("R")
 

@@ -23,7 +23,19 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import lock_news
-from apex_cli.core.state import events
+from apex_cli.core.state.events import (
+    account_events,
+    approval_events,
+    base_event,
+    book_events,
+    learning_events,
+    management_events,
+    operation_events,
+    order_events,
+    position_events,
+    signal_events,
+)
+from apex_cli.core.state.events.event import EVENT_TYPES, Event, UnreadEvent, read_event
 from apex_cli.presenters.approvals import (
     ANSWER_WORDS,
     answer_lines,
@@ -81,10 +93,10 @@ class _Words(Value, frozen=True, kw_only=True):
 
 def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | None:
     """Return what to report of an event, with the account that it happened in; None when it is no news."""
-    event_type = events.EVENT_TYPES.get(row.kind)
+    event_type = EVENT_TYPES.get(row.kind)
     if event_type is None or event_type.news is None:
         return None
-    news, event = event_type.news, events.read_event(row)
+    news, event = event_type.news, read_event(row)
     try:
         data = _words_of(event, news)
     except (ArithmeticError, ValueError):
@@ -108,49 +120,49 @@ def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | Non
 
 
 def _words_of(  # noqa: C901, PLR0912 - one case for each kind of event
-    event: events.Event | events.UnreadEvent, news: News
+    event: Event | UnreadEvent, news: News
 ) -> _Words | None:
     """Return the words for *event*; None when there are none."""
     data: _Words | None
     match event:
-        case events.EntryFilled(data=fill):
+        case order_events.EntryFilled(data=fill):
             data = _entry(fill)
-        case events.PositionReduced(data=reduction):
+        case position_events.PositionReduced(data=reduction):
             data = _reduced(reduction)
-        case events.RoundTripClosed(data=trip):
+        case position_events.RoundTripClosed(data=trip):
             data = _exit(trip)
-        case events.ApprovalQueued(data=approval):
+        case approval_events.ApprovalQueued(data=approval):
             data = _question(approval)
-        case events.ApprovalEvent(data=approval):
+        case approval_events.ApprovalEvent(data=approval):
             data = _answer(approval)
-        case events.Decided(data=record):
+        case signal_events.Decided(data=record):
             data = _refusal(record)
-        case events.SignalRefused(data=row):
+        case signal_events.SignalRefused(data=row):
             data = _rejected(row)
-        case events.AlarmRaised(data=alarm) | events.RunOverdue(data=alarm):
+        case operation_events.AlarmRaised(data=alarm) | operation_events.RunOverdue(data=alarm):
             data = _alarm(event.subject, alarm)
-        case events.DayTradeWarning(data=status):
+        case account_events.DayTradeWarning(data=status):
             data = _day_trades(status)
-        case events.DaySummarised(data=summary):
+        case account_events.DaySummarised(data=summary):
             data = _summary(summary)
-        case events.LockEvent():
+        case position_events.LockEvent():
             data = _trade_lock(event)
-        case events.TradingStateChanged(data=trading):
+        case operation_events.TradingStateChanged(data=trading):
             data = _trading_state(trading)
-        case events.UnreadEvent():
+        case UnreadEvent():
             data = _without_details(event)
         case (
-            events.Remark()
-            | events.AccountEvent()
-            | events.BooksEvent()
-            | events.LearningEvent()
-            | events.FillEvent()
-            | events.SignalEnded()
-            | events.IntentWritten()
-            | events.OrderUpdated()
-            | events.RoundTripVoided()
-            | events.Repriced()
-            | events.FollowingEnded()
+            base_event.Remark()
+            | base_event.AccountEvent()
+            | book_events.BooksEvent()
+            | learning_events.LearningEvent()
+            | order_events.FillEvent()
+            | signal_events.SignalEnded()
+            | order_events.IntentWritten()
+            | order_events.OrderUpdated()
+            | position_events.RoundTripVoided()
+            | management_events.Repriced()
+            | learning_events.FollowingEnded()
         ):
             data = _plain(event, news)
         case _:
@@ -158,7 +170,7 @@ def _words_of(  # noqa: C901, PLR0912 - one case for each kind of event
     return data
 
 
-def _without_details(event: events.Event | events.UnreadEvent) -> _Words:
+def _without_details(event: Event | UnreadEvent) -> _Words:
     line = "Its details cannot be read; apex explain may show more."
     title = f"{event.kind.replace('_', ' ')}: {event.subject}"
     return _Words(subject=event.subject, title=title, lines=(line,))
@@ -182,7 +194,7 @@ def trouble_notice(message: str, at: datetime, badge: AccountBadge) -> Notice:
     return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title=title, lines=(message,))
 
 
-def _entry(data: events.EntryFill) -> _Words:
+def _entry(data: order_events.EntryFill) -> _Words:
     bracket = data.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if data.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
@@ -214,7 +226,7 @@ def _entry(data: events.EntryFill) -> _Words:
     )
 
 
-def _stake(data: events.EntryFill) -> str:
+def _stake(data: order_events.EntryFill) -> str:
     """Return what filled is worth, and what of it is lost at the stop before costs."""
     bracket, multiplier = data.bracket, data.bracket.instrument.multiplier
     value = worth(bracket.rate, data.quantity * multiplier * data.price, data.price)
@@ -257,13 +269,13 @@ def _exit(trip: RoundTrip) -> _Words:
     )
 
 
-def _way(data: RoundTrip | events.Reduction) -> str:
+def _way(data: RoundTrip | position_events.Reduction) -> str:
     """Return from which price it came to which."""
     first, last = (marked(each, is_theoretical=data.is_theoretical) for each in (data.entry_price, data.exit_price))
     return f"{first} → {last}"
 
 
-def _reduced(data: events.Reduction) -> _Words:
+def _reduced(data: position_events.Reduction) -> _Words:
     symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -313,7 +325,7 @@ def _answer(approval: ApprovalRecord) -> _Words:
     )
 
 
-def _refusal(data: events.DecisionRecord) -> _Words | None:
+def _refusal(data: signal_events.DecisionRecord) -> _Words | None:
     decision = data.decision
     grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
     if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
@@ -335,7 +347,7 @@ def _rejected(data: SignalRecord) -> _Words:
     return _refused(data.symbol, data.symbol, (reason,))
 
 
-def _alarm(subject: str, data: events.Alarm) -> _Words:
+def _alarm(subject: str, data: operation_events.Alarm) -> _Words:
     return _Words(
         subject=subject,
         title=f"🚨 {data.code.replace('_', ' ')}",
@@ -361,7 +373,7 @@ def _day_trades(data: DayTradeStatus) -> _Words:
     )
 
 
-def _summary(data: events.DaySummary) -> _Words:
+def _summary(data: account_events.DaySummary) -> _Words:
     return _Words(
         subject=data.session_date,
         title=f"📒 {data.session_date}: {data.net_pnl:+,.2f} closed, {data.open_pnl:+,.2f} open",
@@ -370,7 +382,7 @@ def _summary(data: events.DaySummary) -> _Words:
     )
 
 
-def summary_lines(data: events.DaySummary) -> tuple[str, ...]:
+def summary_lines(data: account_events.DaySummary) -> tuple[str, ...]:
     """Return one session's numbers."""
     extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
     naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
@@ -396,9 +408,9 @@ def _trading_state(data: TradingState) -> _Words:
     )
 
 
-def _trade_lock(event: events.LockChange) -> _Words:
+def _trade_lock(event: position_events.LockChange) -> _Words:
     lock = event.data
-    is_locked = isinstance(event, events.TradeLocked)
+    is_locked = isinstance(event, position_events.TradeLocked)
     emoji = "🔒" if is_locked else "🔓"
     what = "the account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
     return _Words(
@@ -409,7 +421,7 @@ def _trade_lock(event: events.LockChange) -> _Words:
     )
 
 
-def _plain(event: events.Event, news: News) -> _Words:
+def _plain(event: Event, news: News) -> _Words:
     """Return the words for an event that has none of its own: its sentences first, then its other plain fields."""
     plain = _plain_facts(event.data)
     facts = dict(plain)

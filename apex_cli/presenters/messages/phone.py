@@ -12,7 +12,7 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.reports.board import Day
 from apex_cli.core.reports.trade_report import TradeReport
-from apex_cli.core.state.events import DaySummary
+from apex_cli.core.state.events.account_events import DaySummary
 from apex_cli.presenters.approvals import (
     ANSWER_WORDS,
     answer_lines,

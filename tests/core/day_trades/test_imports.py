@@ -23,7 +23,7 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.booking import book
 from apex_cli.core.positions.retention import prune
-from apex_cli.core.state.events import Imported
+from apex_cli.core.state.events.book_events import Imported
 from apex_cli.core.state.tables import State
 from kit import MemoryStore
 from kit.day_trades import count_in_state

@@ -17,7 +17,10 @@ from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
-from apex_cli.core.state.events import ApprovalQueued, Decided, kind_of, read_event
+from apex_cli.core.state.events.approval_events import ApprovalQueued
+from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.signal_events import Decided
 from kit.rig import Rig, auto, make_signal
 
 CLAUDE = Proposal(agent="claude", reason="a reason", client="client 1.0")

@@ -15,7 +15,8 @@ from apex_cli.core.model.decision import Exposure, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.side import PositionSide
-from apex_cli.core.state.events import Decided, DecisionRecord, read_event
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.signal_events import Decided, DecisionRecord
 from kit.decisions import decide_again
 from kit.rig import Rig, auto, make_signal
 

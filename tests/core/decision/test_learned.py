@@ -21,7 +21,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.signal import Expectation, Opportunity
 from apex_cli.core.model.trade_size import Binding, Sized
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 from apex_cli.core.state.tables import State
 from kit import START
 

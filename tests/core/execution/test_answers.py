@@ -16,7 +16,7 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
 from apex_cli.core.model.risk_limits import RiskLimits
-from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.events.signal_events import DecisionRecord
 from kit.decisions import decide_again
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Prices, Rig, make_signal, manual

@@ -26,7 +26,7 @@ from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMo
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
-from apex_cli.core.state.events import LearningChange
+from apex_cli.core.state.events.learning_events import LearningChange
 from kit import START, MemoryStore
 
 D = Decimal

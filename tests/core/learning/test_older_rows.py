@@ -12,7 +12,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import LearningState, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.signal import Opportunity
-from apex_cli.core.state.events import LearningChange
+from apex_cli.core.state.events.learning_events import LearningChange
 from kit import START, MemoryStore
 
 LESSON = """{"round_trip_id":"t%d","seq":%d,"strategy":"breakout","side":"long","closed_at":"2026-03-01T15:00:00Z",

@@ -12,7 +12,8 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.request import StopRequest, StopsMoved
 from apex_cli.core.positions.protection import orders_of
-from apex_cli.core.state.events import StopMoved, read_event
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.management_events import StopMoved
 from kit.rig import Prices, Rig, auto, make_signal
 
 D = Decimal

@@ -33,7 +33,8 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
-from apex_cli.core.state.events import MarginDeficit, MarginDeficitMet, TradingStateChanged
+from apex_cli.core.state.events.account_events import MarginDeficit, MarginDeficitMet
+from apex_cli.core.state.events.operation_events import TradingStateChanged
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
 from kit.faults import Fate, UnreliableBroker

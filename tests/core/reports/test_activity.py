@@ -10,7 +10,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from kit import START
 from kit.rig import Rig, make_signal, manual
 

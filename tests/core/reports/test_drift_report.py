@@ -9,7 +9,7 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.reports.drift_report import Drift, make_drift
 from apex_cli.core.reports.trade_log import TradeLog
 from apex_cli.core.reports.trade_report import Span
-from apex_cli.core.state.events import UnreadEvent, read_event
+from apex_cli.core.state.events.event import UnreadEvent, read_event
 from kit import START
 from kit.rig import Prices, Rig, auto, make_signal, manual
 

@@ -20,7 +20,7 @@ from apex_cli.core.reports.tearsheet import (
     rolling_results,
 )
 from apex_cli.core.reports.trade_report import SessionValue, every_session
-from apex_cli.core.state.events import UnreadEvent, read_event
+from apex_cli.core.state.events.event import UnreadEvent, read_event
 from kit.bars import ListBars
 from kit.rig import Prices, Rig, make_signal
 from kit.trading_history import DailyBars, make_history

@@ -17,19 +17,11 @@ from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.core.reports.story import story_of
 from apex_cli.core.reports.trade_report import ReportBuilder, Span
-from apex_cli.core.state.events import (
-    EVENT_TYPES,
-    BaseEvent,
-    Event,
-    FillBooked,
-    IntentWritten,
-    Remark,
-    SignalInvalid,
-    UnreadEvent,
-    approval_event,
-    kind_of,
-    read_event,
-)
+from apex_cli.core.state.events.approval_events import approval_event
+from apex_cli.core.state.events.base_event import BaseEvent, Remark, kind_of
+from apex_cli.core.state.events.event import EVENT_TYPES, Event, UnreadEvent, read_event
+from apex_cli.core.state.events.order_events import FillBooked, IntentWritten
+from apex_cli.core.state.events.signal_events import SignalInvalid
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.messages.notices import notice_of

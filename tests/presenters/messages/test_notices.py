@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import inspect
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,8 +19,11 @@ from apex_cli.core.model.notice import EventSettings, News, Notice, NoticeKind
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.records import OutboxRow, TradingState
-from apex_cli.core.state import events
-from apex_cli.core.state.events import EVENT_TYPES, BreakFound, CashMoved, LearningChange, WeightsAdapted, kind_of
+from apex_cli.core.state.events.account_events import CashMoved
+from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.book_events import BreakFound
+from apex_cli.core.state.events.event import EVENT_TYPES
+from apex_cli.core.state.events.learning_events import LearningChange, WeightsAdapted
 from apex_cli.presenters.messages import notices
 from apex_cli.presenters.messages.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.messages.notices import notice_of, profit_emoji
@@ -191,9 +195,9 @@ def test_every_event_that_has_words_is_news() -> None:
     (words,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "_words_of")
     own = [case for case in ast.walk(words) if isinstance(case, ast.match_case) and "_plain(" not in ast.unparse(case)]
     cases = [node.cls for case in own for node in ast.walk(case) if isinstance(node, ast.MatchClass)]
-    named = {case.attr for case in cases if isinstance(case, ast.Attribute)} - {"UnreadEvent"}
-    assert "EntryFilled" in named
-    assert [name for name in sorted(named) if getattr(events, name).news is None] == []
+    named = {ast.unparse(case) for case in cases if isinstance(case, ast.Attribute)}
+    assert "order_events.EntryFilled" in named
+    assert [name for name in sorted(named) if attrgetter(name)(notices).news is None] == []
 
 
 def test_an_event_without_words_of_its_own_is_reported_with_its_plain_fields(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.state.events import Event
+from apex_cli.core.state.events.event import Event
 from apex_cli.core.state.tables import State
 
 OnEvent = Callable[[Event], None]

@@ -29,16 +29,9 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.model.repair import ClockReset, Gaps, Migrated, Restored, spans
-from apex_cli.core.state.events import (
-    FillBooked,
-    FillCorrected,
-    Intent,
-    IntentWritten,
-    OrderUpdated,
-    StateRestored,
-    TradingStateChanged,
-    read_event,
-)
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.operation_events import StateRestored, TradingStateChanged
+from apex_cli.core.state.events.order_events import FillBooked, FillCorrected, Intent, IntentWritten, OrderUpdated
 from apex_cli.core.state.tables import State
 from apex_cli.core.venue.catch_up import Marks, OutOfReachError, caught_up, marks_of, marks_of_book
 

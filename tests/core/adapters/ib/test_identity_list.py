@@ -26,7 +26,8 @@ from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.spelling import Hints, canonical, of_key, same_security
-from apex_cli.core.state.events import FillBooked, read_event
+from apex_cli.core.state.events.event import read_event
+from apex_cli.core.state.events.order_events import FillBooked
 from kit import FixedClock
 
 D = Decimal
