@@ -46,7 +46,8 @@ def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datet
     near = {
         key: days
         for key, row in state.positions.items()
-        if (days := days_left(row.position.instrument, now)) is not None
+        if row.position.instrument.expiry is not None
+        and (days := days_left(row.position.instrument, now)) is not None
         and 0 <= days <= _rules_of(state, row, management).warn_days
     }
     if not near:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.currency import worth
+from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole
@@ -200,7 +200,7 @@ def _closed(
         exit_price=Price(closed_value / opened),
         entry_time=position.entry_time,
         exit_time=fill.filled_at,
-        pnl=_in_base(position, gain, fill),
+        pnl=gain if fill.rate is None else _in_base(position, gain, fill.rate, fill.price),
         quote_pnl=None if fill.rate is None else gain,
         rate=fill.rate,
         pnl_pct=profit_pct(position.side, opened_value, closed_value),
@@ -216,11 +216,9 @@ def _earned(position: Position) -> Decimal:
     return position.realized_pnl if position.quote_pnl is None else position.quote_pnl
 
 
-def _in_base(position: Position, gain: Usd, fill: Fill) -> Usd:
+def _in_base(position: Position, gain: Usd, rate: Rate, price: Price) -> Usd:
     """Return *gain*, the profit of all units in the currency of their prices, in account currency.
 
     What was closed before keeps the rate of its own fills.
     """
-    if fill.rate is None:
-        return gain
-    return Usd(position.realized_pnl + fill.rate.worth(gain - _earned(position), fill.price))
+    return Usd(position.realized_pnl + rate.worth(gain - _earned(position), price))

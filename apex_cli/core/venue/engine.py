@@ -41,7 +41,7 @@ Volume
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -507,10 +507,10 @@ class MatchingEngine:
         order = self._desk.orders.get(client_order_id)
         return None if order is None else order.dump()
 
-    def active(self) -> Iterator[Instrument]:
-        """Yield the instruments that are held or have an order that is not final; one may come several times."""
-        yield from (self.ledger.instruments[key] for key in self.ledger.positions)
-        yield from (order.order.instrument for order in self._desk.open.values())
+    def active(self) -> Collection[Instrument]:
+        """Return the instruments that are held or have an order that is not final."""
+        named = {order.key: order.order.instrument for order in self._desk.open.values()}
+        return {**{key: self.ledger.instruments[key] for key in self.ledger.positions}, **named}.values()
 
     def instruments(self) -> list[Instrument]:
         """Return every instrument of a kept order or a position."""
