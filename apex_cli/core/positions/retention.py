@@ -85,16 +85,24 @@ def _prune_fills(state: State, cutoff: datetime) -> None:
     """Drop old fills of securities that were flat since, and look at each only when something of it changed."""
     fills = state.fills
     looks: dict[str, tuple[object, ...]] = {}
-    for key, size in Counter([fill.instrument.key for fill in fills.older_than(cutoff)]).items():
-        row: PositionRecord | None = state.positions.get(key)
-        looks[key] = (fills.rewrites, fills.counts[key], size, row and row.position)
-        if state.looked_at.get(key) != looks[key]:
-            _prune_holding(state, key, in_order([f for f in fills.values() if f.instrument.key == key]), cutoff)
+    for key, old in Counter([fill.instrument.key for fill in fills.older_than(cutoff)]).items():
+        dropped = 0
+        if state.looked_at.get(key) != _look_of(state, key, old):
+            dropped = _prune_holding(
+                state, key, in_order([f for f in fills.values() if f.instrument.key == key]), cutoff
+            )
+        looks[key] = _look_of(state, key, old - dropped)
     state.looked_at = looks
 
 
-def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> None:
-    """Drop old *fills* up to the last moment the security was flat; carry the rest if it is too long."""
+def _look_of(state: State, key: str, old: int) -> tuple[object, ...]:
+    """Return what has changed when there may be something to prune again; *old* is the number of old fills."""
+    row: PositionRecord | None = state.positions.get(key)
+    return state.fills.rewrites, state.fills.counts[key], old, row and row.position
+
+
+def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> int:
+    """Drop old *fills* up to the last moment the security was flat, and return how many; carry the rest if too long."""
     row: PositionRecord | None = state.positions.get(key)
     old = [fill for fill in fills if fill.filled_at < cutoff]
     cut = _last_flat(_held_before(row, fills), old)
@@ -105,6 +113,7 @@ def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) 
         del state.fills[fill.key]
     if row and cut:
         state.positions[key] = replace(row, carried=carried)
+    return cut
 
 
 def _held_before(row: PositionRecord | None, fills: list[Fill]) -> Decimal:

@@ -73,6 +73,14 @@ def test_fills_of_the_last_ten_sessions_stay() -> None:
     assert list(state.fills) == ["c", "d"]
 
 
+def test_day_after_day_with_as_many_fills_each_loses_what_is_old() -> None:
+    state = State()
+    for ago in range(20, -1, -1):
+        with_fills((f"in {ago}", 1, ago), (f"out {ago}", -1, ago), state=state)
+        prune(state, previous_sessions(TODAY, ago)[0] if ago else TODAY)
+        assert len(state.fills) == 2 * min(10, 21 - ago), ago
+
+
 def test_nothing_old_changes_nothing() -> None:
     state = with_fills(("a", 1, 3), ("b", -1, 2))
     state.settle()
