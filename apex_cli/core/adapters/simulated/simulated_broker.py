@@ -474,8 +474,8 @@ class SimulatedBroker:
             StateError: the books could not be written.
         """
         source = self._bars
-        last = [source.bars(name, until=end)[-1:] for name in self.followed] if source else ()
-        self._play(end, sorted([bar for bars in last for bar in bars if bar.end == end], key=_play_order))
+        last = [_newest(source, name, end) for name in self.followed] if source else ()
+        self._play(end, sorted([bar for bar in last if bar is not None and bar.end == end], key=_play_order))
 
     @property
     def followed(self) -> frozenset[str]:
@@ -649,6 +649,14 @@ class SimulatedBroker:
 def _day_of(start: datetime) -> date:
     """Return the date in New York; bars of many symbols begin together."""
     return start.astimezone(NEW_YORK).date()
+
+
+def _newest(source: BarSource, symbol: str, until: datetime) -> Bar | None:
+    """Return the last bar that ended by *until*; a source that finds it alone is asked for no others."""
+    find: Callable[[str, datetime], Bar | None] | None = getattr(source, "newest", None)
+    if find is not None:
+        return find(symbol, until)
+    return next(iter(source.bars(symbol, until=until)[-1:]), None)
 
 
 def _end_of(bar: Bar) -> datetime:

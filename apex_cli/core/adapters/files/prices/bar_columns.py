@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain, islice
 from operator import itemgetter, mul
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BLOCK = 128
-KEPT_BLOCKS = 64
+BLOCK = 32
+"""Bars that are made into values together: one of them is rarely asked for alone."""
+
+KEPT_BLOCKS = 256
 """Blocks of bars that are kept as values."""
 
 MOST_MOMENTS = 200_000
@@ -101,6 +104,9 @@ class ColumnData(NamedTuple):
     numbers: tuple[ExactNumbers, ...]
     """open, high, low, close, volume."""
 
+    made: list[Bar | None]
+    """The bars of a short history as values, as far as they were asked for; empty before, and of a long one."""
+
     blocks: OrderedDict[int, tuple[Bar, ...]]
     kept: dict[str, NDArray[np.float64]]
     """Columns that were asked for as floats."""
@@ -128,18 +134,49 @@ class ColumnData(NamedTuple):
             self.spans.extend(each.span() for each in self.numbers)
         return self.spans
 
-    def block(self, number: int) -> tuple[Bar, ...]:
-        """Return *BLOCK* bars as values; those asked for last are kept."""
+    def bar(self, number: int) -> Bar:
+        """Return one bar as a value."""
+        if self.made or self._is_short():
+            return self.made[number] or self._make_block(number // BLOCK)[number % BLOCK]
+        return self._block(number // BLOCK)[number % BLOCK]
+
+    def bars(self, first: int, last: int) -> Iterable[Bar]:
+        """Return the bars from number *first* up to *last* as values."""
+        if first >= last:
+            return ()
+        numbers = range(first // BLOCK, -(-last // BLOCK))
+        if not (self.made or self._is_short()):
+            begin = first % BLOCK
+            return islice(chain.from_iterable(map(self._block, numbers)), begin, begin + last - first)
+        for number in numbers:
+            if self.made[max(number * BLOCK, first)] is None:
+                self._make_block(number)
+        return cast("list[Bar]", self.made[first:last])
+
+    def _is_short(self) -> bool:
+        """Return whether all bars are kept once they were made, and make room for them."""
+        if len(self.ends) <= KEPT_BLOCKS * BLOCK:
+            self.made.extend([None] * len(self.ends))
+        return bool(self.made)
+
+    def _make_block(self, number: int) -> tuple[Bar, ...]:
+        rows = slice(number * BLOCK, (number + 1) * BLOCK)
+        found = tuple(self._values(rows))
+        self.made[rows] = found
+        return found
+
+    def _block(self, number: int) -> tuple[Bar, ...]:
+        """Return a block of a long history as values; those asked for last are kept."""
         found = self.blocks.get(number)
         if found is None:
-            found = self.blocks[number] = tuple(self._made(slice(number * BLOCK, (number + 1) * BLOCK)))
+            found = self.blocks[number] = tuple(self._values(slice(number * BLOCK, (number + 1) * BLOCK)))
             if len(self.blocks) > KEPT_BLOCKS:
                 self.blocks.popitem(last=False)
         else:
             self.blocks.move_to_end(number)
         return found
 
-    def _made(self, rows: slice) -> Iterator[Bar]:
+    def _values(self, rows: slice) -> Iterator[Bar]:
         columns = [numbers.part(rows).decimals() for numbers in self.numbers]
         times = (map(moment, self.starts[rows].tolist()), map(moment, self.ends[rows].tolist()))
         prices = (cast("list[Price]", column) for column in columns[:-1])
@@ -160,7 +197,7 @@ def column_data(
     symbol: str, starts: NDArray[np.int64], ends: NDArray[np.int64], numbers: tuple[ExactNumbers, ...]
 ) -> ColumnData:
     """Return columns of which nothing was asked for yet."""
-    return ColumnData(symbol, starts, ends, numbers, OrderedDict(), {}, [])
+    return ColumnData(symbol, starts, ends, numbers, [], OrderedDict(), {}, [])
 
 
 @lru_cache(maxsize=FEW_MOMENTS)
@@ -286,20 +323,18 @@ class BarColumns(Sequence[Bar]):
             if step != 1:
                 return tuple(self[each] for each in range(first, last, step))
             return BarColumns(self._data, self._first + first, self._first + last)
-        place = at + len(self) if at < 0 else at
-        if not 0 <= place < len(self):
+        number = at + (self._last if at < 0 else self._first)
+        if not self._first <= number < self._last:
             raise IndexError(at)
-        number, offset = divmod(self._first + place, BLOCK)
-        return self._data.block(number)[offset]
+        return self._data.bar(number)
+
+    def part(self, first: int, last: int) -> BarColumns:
+        """Return the bars from *first* up to *last*, which lie within these."""
+        return BarColumns(self._data, self._first + first, self._first + last)
 
     def __iter__(self) -> Iterator[Bar]:
-        """Yield the bars block by block."""
-        at = self._first
-        while at < self._last:
-            number, offset = divmod(at, BLOCK)
-            block = self._data.block(number)[offset : offset + self._last - at]
-            yield from block
-            at += len(block)
+        """Yield the bars."""
+        return iter(self._data.bars(self._first, self._last))
 
 
 class Ends(Sequence[datetime]):

@@ -150,10 +150,21 @@ class CsvBars:
         Raises:
             InputError: the symbol's file has a row that cannot be used.
         """
-        series = self._load(symbol)
+        series = self._series.get(symbol) or self._load(symbol)
         first = ended_by(series, after) if after is not None else 0
         last = ended_by(series, until) if until is not None else len(series.ends)
-        return series.bars[first:last]
+        part: Callable[[int, int], Sequence[Bar]] | None = getattr(series.bars, "part", None)
+        return series.bars[first:last] if part is None else part(first, last)
+
+    def newest(self, symbol: str, until: datetime) -> Bar | None:
+        """Return the last bar that ended by *until*; None where there is none, as for an unknown symbol.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        number = ended_by(series, until)
+        return series.bars[number - 1] if number else None
 
     def moments(self, *, after: datetime, until: datetime) -> Sequence[datetime]:
         """Return every moment at which bars end, ``after < moment <= until``, oldest first.
@@ -187,12 +198,8 @@ class CsvBars:
             InputError: the symbol's file has a row that cannot be used.
         """
         is_option = instrument.market_type is MarketType.OPTIONS
-        series = self._load(instrument.key if is_option else instrument.bars_name)
-        number = ended_by(series, at + LAST_SECOND)
-        if not number:
-            return None
-        bar = series.bars[number - 1]
-        return Quote(price=bar.close, at=min(bar.end, at.astimezone(UTC)), source="bars")
+        bar = self.newest(instrument.key if is_option else instrument.bars_name, at + LAST_SECOND)
+        return None if bar is None else Quote(price=bar.close, at=min(bar.end, at.astimezone(UTC)), source="bars")
 
     def problems(self, symbol: str) -> Sequence[str]:
         """Return what was repaired or looks odd in the symbol's file, a sentence each.

@@ -105,16 +105,25 @@ def test_a_time_of_day_that_is_none_is_left_to_the_general_reader(clock: str) ->
     assert read_columns(BytesIO(wrong.encode()), "ABC", FileHints()) is None
 
 
-def test_parts_of_the_columns_are_those_of_a_tuple() -> None:
-    series = read_columns(BytesIO(file_of("epoch", 7)), "ABC", FileHints())
+@pytest.mark.parametrize("kept", [bar_columns.KEPT_BLOCKS, 2])
+def test_parts_of_the_columns_are_those_of_a_tuple(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bar_columns, "KEPT_BLOCKS", kept)
+    content = file_of("epoch", 7)
+    series, table = read_columns(BytesIO(content), "ABC", FileHints()), read_prices(content, "ABC.csv")
     assert series is not None
-    bars, right = series.bars, tuple(series.bars)
+    bars, right = series.bars, tuple(make_series(table, table.rows[""], "ABC", "ABC.csv").bars)
     assert isinstance(bars, BarColumns)
-    for part in (slice(10, 20), slice(-5, None), slice(None, None, 700), slice(20, 10), slice(2000, 9999)):
+    edges = (slice(31, 33), slice(32, 64), slice(0, 0), slice(32, 32), slice(2999, 3000), slice(3000, None))
+    for part in (slice(10, 20), slice(-5, None), slice(None, None, 700), slice(20, 10), slice(2000, 9999), *edges):
         assert tuple(bars[part]) == right[part]
+        assert [*reversed(bars[part])] == [*reversed(right[part])]
     assert (bars[0], bars[-1], bars[1024], len(bars)) == (right[0], right[-1], right[1024], len(right))
+    assert tuple(bars) == right
+    for outside in (len(right), -len(right) - 1):
+        with pytest.raises(IndexError):
+            bars[outside]
     with pytest.raises(IndexError):
-        bars[len(right)]
+        bars[10:20][10]
 
 
 @pytest.mark.parametrize(
@@ -250,3 +259,15 @@ def test_very_many_moments_are_the_same_and_made_when_asked_for(monkeypatch: pyt
     assert list(many) == few == [many[at] for at in range(len(many))]
     assert many[-1] == few[-1]
     assert list(many[2:5]) == few[2:5]
+
+
+def test_the_newest_bar_is_the_last_of_those_that_ended(tmp_path: Path) -> None:
+    (tmp_path / "ABC.csv").write_bytes(file_of("minutes", 3))
+    bars = CsvBars(tmp_path)
+    every = bars.bars("ABC")
+    for number in (0, 1, 31, 32, 2500, len(every) - 1):
+        end = every[number].end
+        for at in (end - timedelta(seconds=1), end, end + timedelta(seconds=1)):
+            known = bars.bars("ABC", until=at)
+            assert bars.newest("ABC", at) == (known[-1] if known else None)
+    assert bars.newest("NONE", every[-1].end) is None
