@@ -192,9 +192,9 @@ class _Priced(NamedTuple):
 
 def _fresh_prices(state: State, gatherer: Gatherer, now: datetime) -> dict[str, _Priced]:
     """Return newer prices and rates of what is held."""
-    fresh = {}
+    fresh, base = {}, gatherer.rates.base
     for key, row in state.positions.items():
-        instrument, is_fresh = row.position.instrument, False
+        instrument, rate, is_fresh = row.position.instrument, row.rate, False
         price, at, is_theoretical = row.current_price, row.priced_at, row.is_theoretical
         quote = gatherer.quote(instrument, now)
         if quote is not None and quote.at >= at:
@@ -202,8 +202,9 @@ def _fresh_prices(state: State, gatherer: Gatherer, now: datetime) -> dict[str, 
             is_fresh = quote.price != price or is_made is not is_theoretical
             if is_fresh:
                 price, at, is_theoretical = quote.price, quote.at, is_made
-        rate = gatherer.rates.rate(instrument, price, now) or row.rate
-        if is_fresh or _value(rate) != _value(row.rate):
+        if instrument.currency != base:
+            rate = gatherer.rates.rate(instrument, price, now) or row.rate
+        if is_fresh or (rate is not row.rate and _value(rate) != _value(row.rate)):
             fresh[key] = _Priced(price, at, is_theoretical, rate)
     return fresh
 
