@@ -193,7 +193,7 @@ def test_help_imports_no_event_loop_and_no_store(tmp_path: Path) -> None:
 
 SETTINGS = "apex_cli.settings."
 READING = {f"{SETTINGS}{name}" for name in ("sections", "load", "doubts")}
-CHECKING = {f"{SETTINGS}{name}" for name in ("schema", "conflicts")}
+CHECKING = {f"{SETTINGS}{name}" for name in ("validation", "conflicts")}
 LIBRARIES = {"annotated_doc", "apex_cli", "msgspec", "shellingham", "typer", "typing_extensions"}
 """What is not Python's own."""
 

@@ -45,7 +45,7 @@ def settings_of(given: SettingsLike) -> Settings:
     if given is None:
         return Settings()
     if isinstance(given, Mapping):
-        from apex_cli.settings.schema import build_settings
+        from apex_cli.settings.validation import build_settings
 
         return build_settings(_nested(given), overrides={}, source=None, base=Path.cwd())
     return load_settings(given)

@@ -15,7 +15,7 @@ from apex_cli.core.reports.plans import PLAN_KINDS
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.core.reports.tearsheet import make_tearsheet
 from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, Span, TradeReport, final_bookings
-from apex_cli.presenters.pages.tearsheet import replay_tearsheet, report_tearsheet
+from apex_cli.presenters.pages.tearsheet_page import replay_tearsheet, report_tearsheet
 from apex_cli.presenters.screen.blocks import Cell, Fields
 from apex_cli.settings.sections import Settings
 

@@ -148,7 +148,7 @@ def _changed(settings: Settings, changes: dict[str, given_as.Value]) -> Settings
         ConfigError: a value is wrong.
     """
     from apex_cli.app.resources import read_settings
-    from apex_cli.settings.schema import leaves, variable_name
+    from apex_cli.settings.validation import leaves, variable_name
 
     for key in changes:
         if not key.startswith(REPLAYED) or key.startswith(NOT_REPLAYED) or key not in leaves():

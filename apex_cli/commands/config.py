@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show, change
 
 
 def _complete_key(incomplete: str) -> list[str]:
-    from apex_cli.settings.schema import fields
+    from apex_cli.settings.validation import fields
 
     return [path for path in fields() if path.startswith(incomplete)]
 
@@ -69,7 +69,7 @@ def set_(
     """Put one value into the file; its comments and its order stay."""
     from apex_cli.core.text.documents import YamlProblem, parse_yaml
     from apex_cli.settings.edit import with_value
-    from apex_cli.settings.schema import fields
+    from apex_cli.settings.validation import fields
 
     path, file = _known(key), _file(call)
     problems: list[Problem] = []
@@ -154,7 +154,7 @@ def validate(call: Call) -> None:
 
 
 def _keys() -> tuple[str, ...]:
-    from apex_cli.settings.schema import fields
+    from apex_cli.settings.validation import fields
 
     return tuple(fields())
 
@@ -165,7 +165,7 @@ def _known(key: str) -> str:
     Raises:
         InputError: there is none; it names the one that was meant.
     """
-    from apex_cli.settings.schema import fields
+    from apex_cli.settings.validation import fields
 
     if key in fields():
         return key
@@ -198,7 +198,7 @@ def _read(call: Call) -> Settings:
 def _replace(call: Call, file: Path, text: str) -> None:
     """Put *text* into *file* if it is a configuration; the file keeps its rights, and the place a link points to."""
     from apex_cli.settings.load import parse_config
-    from apex_cli.settings.schema import build_settings
+    from apex_cli.settings.validation import build_settings
 
     build_settings(parse_config(text, file), overrides={}, source=file, base=file.parent, profile=call.settings.profile)
     real = file.resolve()
@@ -261,7 +261,7 @@ def _as_yaml(values: dict[str, Any]) -> Iterator[str]:
 
 def _origin(settings: Settings, path: str) -> str:
     """Return where the value of *path* comes from."""
-    from apex_cli.settings.schema import variable_name
+    from apex_cli.settings.validation import variable_name
 
     variable = variable_name(path)
     if variable in read_overrides({name: os.environ[name] for name in os.environ if name.startswith(OVERRIDE_PREFIX)}):

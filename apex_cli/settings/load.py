@@ -35,7 +35,7 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path, p
     profile = profile or environ.get(PROFILE_VARIABLE, "")
     if source is None and not profile and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
         return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
-    from apex_cli.settings.schema import build_settings  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.settings.validation import build_settings  # noqa: PLC0415 - start-up is a feature
 
     document = read_config(source) if source is not None else {}
     overrides = read_overrides({name: environ[name] for name in names})

@@ -14,8 +14,8 @@ import msgspec
 
 from apex_cli.core.model.base import Range
 from apex_cli.core.text.fields import fields_of
-from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings
+from apex_cli.settings.validation import TOP
 
 HEAD = """\
 # apex configuration: every key with its default. Delete what you do not change.

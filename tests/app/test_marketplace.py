@@ -10,8 +10,8 @@ from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
 from apex_cli.core.text.fields import Field, fields_of, is_section
 from apex_cli.settings.brokers import BrokerName, BrokerSettings
-from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings, StateSettings
+from apex_cli.settings.validation import TOP
 
 
 def settings_in(folder: Path, *, is_simulated: bool, name: BrokerName = BrokerName.IB) -> Settings:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from apex_cli.core.reports.tearsheet import make_tearsheet
-from apex_cli.presenters.pages.tearsheet import Contents, tearsheet_page
+from apex_cli.presenters.pages.tearsheet_page import Contents, tearsheet_page
 from apex_cli.presenters.screen.blocks import Cell, Fields
 from kit.trading_history import make_history
 

@@ -23,8 +23,8 @@ from apex_cli.settings.brokers import CommissionModel, IbLibrary, SimulationCloc
 from apex_cli.settings.doubts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
-from apex_cli.settings.schema import BUILT_IN, TOP, build_settings, leaves
 from apex_cli.settings.sections import Settings
+from apex_cli.settings.validation import BUILT_IN, TOP, build_settings, leaves
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 

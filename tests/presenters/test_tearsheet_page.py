@@ -7,7 +7,7 @@ import pytest
 
 from apex_cli.core.reports.tearsheet import make_tearsheet
 from apex_cli.presenters.pages.charts import Dot, line_chart, scatter_chart
-from apex_cli.presenters.pages.tearsheet import Contents, tearsheet_page
+from apex_cli.presenters.pages.tearsheet_page import Contents, tearsheet_page
 from apex_cli.presenters.pages.trade_sections import MANY, PART, price_chart, trade_list
 from apex_cli.presenters.screen.blocks import Cell, Fields
 from kit.trading_history import make_history
