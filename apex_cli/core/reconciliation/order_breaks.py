@@ -141,11 +141,9 @@ def _working(
         found.append(_state_break(record, update))
         record = replace(record, status=OrderStatus.WORKING, broker_order_id=kept.broker_order_id)
     fresh = with_terms(record, kept)
-    if fresh is None:
-        found.append(_wrong_order(record, kept))
-    elif fresh.order != record.order:
+    if fresh is None or fresh.order != record.order:
         found.append(_terms_break(record, fresh, kept))
-        record = fresh
+        record = fresh or record
     records[name] = record
     surplus = [order for order in works if order is not kept]
     return found + [_surplus(record, order, len(works), is_proved=reported.is_complete) for order in surplus]
@@ -169,22 +167,25 @@ def with_terms(record: OrderRecord, theirs: BrokerOrder) -> OrderRecord | None:
     return replace(record, order=replace(order, **changed)) if changed else record
 
 
-def _terms_break(record: OrderRecord, fresh: OrderRecord, theirs: BrokerOrder) -> Break:
+def _terms_break(record: OrderRecord, fresh: OrderRecord | None, theirs: BrokerOrder) -> Break:
+    """Return the break of an order that has other terms at the broker; without *fresh* it is another order there."""
     order = record.order
-    ours, there = terms_in_words(order), terms_in_words(fresh.order)
+    ours, there = terms_in_words(order), terms_in_words(theirs if fresh is None else fresh.order)
+    if fresh is None:
+        kind, todo = CorrectionKind.NONE, "Look at the broker: cancel there what is not wanted."
+        what = f"is another order at the broker: {there}, not {ours}."
+    else:
+        kind, todo = CorrectionKind.ADOPT_TERMS, "Take over the broker's terms."
+        what = f"changed at the broker: here {ours}, there {there}."
     return Break(
         code=BreakCode.ORDER_TERMS,
         key=order.instrument.key,
         subject=order.client_order_id,
         ours=ours,
         theirs=there,
-        message=f"{order.instrument.key}: {order.client_order_id} changed at the broker: here {ours}, there {there}.",
+        message=f"{order.instrument.key}: {order.client_order_id} {what}",
         correction=Correction(
-            kind=CorrectionKind.ADOPT_TERMS,
-            message="Take over the broker's terms.",
-            client_order_id=order.client_order_id,
-            record=fresh,
-            order=theirs,
+            kind=kind, message=todo, client_order_id=order.client_order_id, record=fresh, order=theirs
         ),
         instrument=order.instrument,
     )
@@ -196,26 +197,6 @@ def terms_in_words(order: Order | BrokerOrder) -> str:
     prices += [f"stop {plain(order.stop_price)}"] if order.stop_price is not None else []
     kind = order.order_type or "another type"
     return " ".join([order.side, plain(order.quantity), order.instrument.key, kind, *prices])
-
-
-def _wrong_order(record: OrderRecord, theirs: BrokerOrder) -> Break:
-    order = record.order
-    ours, there = terms_in_words(order), terms_in_words(theirs)
-    return Break(
-        code=BreakCode.ORDER_TERMS,
-        key=order.instrument.key,
-        subject=order.client_order_id,
-        ours=ours,
-        theirs=there,
-        message=f"{order.instrument.key}: {order.client_order_id} is another order at the broker: {there}, not {ours}.",
-        correction=Correction(
-            kind=CorrectionKind.NONE,
-            message="Look at the broker: cancel there what is not wanted.",
-            client_order_id=order.client_order_id,
-            order=theirs,
-        ),
-        instrument=order.instrument,
-    )
 
 
 def _surplus(record: OrderRecord, theirs: BrokerOrder, count: int, *, is_proved: bool) -> Break:
