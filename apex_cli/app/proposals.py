@@ -19,7 +19,7 @@ from apex_cli.app.market_parts import open_bars
 from apex_cli.app.pipeline import make_context, make_pipeline_stages
 from apex_cli.app.submission import GivenSource
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.coordinator.signal_reports import ended_report
+from apex_cli.core.coordinator.signal_reports import ended_report, rejected_report
 from apex_cli.core.decision.agent_checks import proposals_left
 from apex_cli.core.decision.inputs import agent_standing
 from apex_cli.core.model.reason import Reason
@@ -68,9 +68,7 @@ def propose(
         parts = make_parts(settings, read_only=True)
         read = _read(settings, fields, parts.clock.now(), notice)
         if isinstance(read, RejectedRow):
-            return SignalReport(
-                signal_id="", symbol=read.symbol, outcome=SignalOutcome.INVALID, reasons=(read.reason,), where=SOURCE
-            )
+            return replace(rejected_report(read), signal_id="")
         state = parts.store.view()
         signal = _named(state, read, proposal)
         spent = _spent(state, settings, signal, parts.clock.now())
@@ -137,8 +135,7 @@ async def _decide(
         proposal=proposal,
     )
     async with looking(parts):
-        if context.prefetch is not None:
-            await context.prefetch.tend(parts.clock.now())
+        await context.fetch()
         await coordinator.take_in()
     (report,) = coordinator.reports
     row: SignalRecord | None = parts.store.view().signals.get(report.signal_id)

@@ -137,8 +137,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     with log:
         if options.dry_run:
             async with looking(parts):
-                if context.prefetch is not None:
-                    await context.prefetch.tend(parts.clock.now())
+                await context.fetch()
                 cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
                 summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
         else:

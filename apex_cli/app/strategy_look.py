@@ -41,5 +41,4 @@ def look(settings: Settings, strategy: Strategy, notice: Callable[[Reason], None
 async def _fetched(parts: Parts, context: PipelineContext) -> None:
     """Ask the broker for the bars of the watch list."""
     async with looking(parts):
-        if context.prefetch is not None:
-            await context.prefetch.tend(parts.clock.now())
+        await context.fetch()

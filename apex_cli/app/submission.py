@@ -22,6 +22,7 @@ from apex_cli.core.coordinator.signal_reports import (
     duplicate_report,
     ended_report,
     outcome_of,
+    rejected_report,
     settled_report,
 )
 from apex_cli.core.errors import ApexError, BusyError
@@ -89,8 +90,7 @@ async def _would_decide(settings: Settings, signals: Sequence[Signal], notice: N
     )
     batch = _batch(parts, signals)
     async with looking(parts):
-        if context.prefetch is not None:
-            await context.prefetch.tend(parts.clock.now())
+        await context.fetch()
         coordinator = make_coordinator(parts, context, (GivenSource(batch),), dry_run=True)
         await coordinator.run(stop=asyncio.Event(), max_cycles=1)
     return Submitted(_in_order(coordinator.reports, batch))
@@ -137,8 +137,7 @@ async def _act(parts: Parts, source: SignalSource, notice: Notice, batch: Signal
     context = make_context(parts.settings, parts.clock, notice, broker=parts.broker, waits=True, store=parts.store)
     trouble: ApexError | None = None
     async with connected(parts):
-        if context.prefetch is not None:
-            await context.prefetch.tend(parts.clock.now())
+        await context.fetch()
         coordinator = make_coordinator(parts, context, (source,))
         try:
             await coordinator.run(stop=asyncio.Event(), once=True)
@@ -182,7 +181,7 @@ def _hand_over(settings: Settings, signals: Sequence[Signal], wait_s: float, not
         duplicate_report(signal, PROGRAM) if signal.signal_id in known else outcomes.report(signal)
         for signal in batch.signals
     )
-    return Submitted((*_invalid(batch), *found))
+    return Submitted((*map(rejected_report, batch.rejected), *found))
 
 
 class _Outcomes:
@@ -250,14 +249,3 @@ def _take_over(settings: Settings, batch: SignalBatch, notice: Notice) -> bool:
     except BusyError:
         return False
     return True
-
-
-def _invalid(batch: SignalBatch) -> Iterator[SignalReport]:
-    for row in batch.rejected:
-        yield SignalReport(
-            signal_id=row.signal_id,
-            symbol=row.symbol,
-            outcome=SignalOutcome.INVALID,
-            reasons=(row.reason,),
-            where=row.where,
-        )

@@ -64,3 +64,8 @@ class PipelineContext(NamedTuple):
 
     position_of: Callable[[str], PositionView | None] | None = None
     """Returns what is held of a symbol now; None where nobody knows."""
+
+    async def fetch(self) -> None:
+        """Ask for the bars, where they have to be asked for."""
+        if self.prefetch is not None:
+            await self.prefetch.tend(self.clock.now())
