@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, YesOption, command, positive_decimal
 from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
@@ -37,7 +37,7 @@ def close(
         Decimal | None, typer.Option(parser=positive_decimal, metavar="PRICE", help="Worst price; rests beside a stop.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     wait: HandOverOption = 30,
 ) -> None:
     """Close positions. Exits rest until the closing order fills, and end with it; never more is sold than held."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import AccountOption, Call, command
 from apex_cli.core.errors import InputError
 
 
@@ -29,9 +29,7 @@ def import_fills(
             help="Fetch the report of this Flex query from Interactive Brokers. Needs APEX_FLEX_TOKEN.",
         ),
     ] = None,
-    account: Annotated[
-        str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
-    ] = None,
+    account: AccountOption = None,
 ) -> None:
     """Take over executions made in other programs. They are counted; positions never change. Twice is harmless."""
     from apex_cli.app.day_trade_files import fetch_trades, read_trades

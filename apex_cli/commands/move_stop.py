@@ -9,8 +9,8 @@ import typer
 
 from apex_cli.commands.close import check_numbers
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
-from apex_cli.core.errors import InputError, NothingToDo, RefusedError
+from apex_cli.commands.options import Call, HandOverOption, YesOption, command, positive_decimal
+from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def move_stop(
     ] = None,
     break_even: Annotated[bool, typer.Option("--break-even", help="To the entry price.")] = False,
     wider: Annotated[bool, typer.Option("--wider", help="Also where more may be lost than before.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     wait: HandOverOption = 30,
 ) -> None:
     """Move the stops of a position. Farther from the price only with --wider, or after a second question."""
@@ -72,7 +72,5 @@ def _question(view: PositionView, to: Price | None) -> str:
 
 
 def _ask(out: Output, operator: Operator, question: str) -> None:
-    if not out.can_prompt:
-        raise InputError("confirmation_needed", "Moving a stop needs a yes.", hint="Add --yes.")
-    if not out.confirm(f"{operator.badge().text}: {question}"):
-        raise NothingToDo("not_confirmed", "Nothing was moved.")
+    question = f"{operator.badge().text}: {question}"
+    out.require_yes(question, "Moving a stop needs a yes.", "Nothing was moved.")

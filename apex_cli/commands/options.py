@@ -94,6 +94,15 @@ HandOverOption = Annotated[
     ),
 ]
 
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+BenchmarkOption = Annotated[
+    str | None,
+    typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
+]
+AccountOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
+]
+
 LIVE = Annotated[
     bool,
     typer.Option("--live", help="Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import AccountOption, Call, command
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def pdt_status(
             help="Count the trades in a report or list of your broker; the state is not looked at.",
         ),
     ] = None,
-    account: Annotated[
-        str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
-    ] = None,
+    account: AccountOption = None,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", metavar="TIME", help="With an offset: 2026-11-24T10:30:00-05:00. Default: now."),

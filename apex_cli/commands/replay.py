@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, day, whole
+from apex_cli.commands.options import BenchmarkOption, Call, command, day, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -68,10 +68,7 @@ def replay(
     png: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write one picture: key numbers, curves. Extra: png.")
     ] = None,
-    benchmark: Annotated[
-        str | None,
-        typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
-    ] = None,
+    benchmark: BenchmarkOption = None,
     sweep: Annotated[
         Path | None,
         typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),

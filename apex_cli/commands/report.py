@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.app.resources import badge_of, open_journal
-from apex_cli.commands.options import Call, command, day
+from apex_cli.commands.options import BenchmarkOption, Call, command, day
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -35,10 +35,7 @@ def report(
         Path | None,
         typer.Option("--png", metavar="FILE", help="Write one picture: key numbers and charts. Extra: png."),
     ] = None,
-    benchmark: Annotated[
-        str | None,
-        typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
-    ] = None,
+    benchmark: BenchmarkOption = None,
 ) -> None:
     """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""
     from apex_cli.core.reports.trade_report import Span

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import executor_lock, make_replay, open_store
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, YesOption, command
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.reason import Reason
@@ -101,7 +101,7 @@ def restore(
     call: Call,
     to: Annotated[int | None, typer.Option("--to", metavar="GENERATION", help="Begin with this backup.")] = None,
     from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Mend a damaged state: newest sound backup, then all that the journal reports since.
 
@@ -113,10 +113,8 @@ def restore(
     if to is not None and from_journal:
         raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
     settings = call.settings
-    if not yes and not out.can_prompt:
-        raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
-    if not yes and not call.out.confirm("Replace the state?"):
-        raise NothingToDo("not_confirmed", "Nothing was restored.")
+    if not yes:
+        out.require_yes("Replace the state?", "Restoring replaces the state.", "Nothing was restored.")
     with executor_lock(settings):
         done = restoration.restore(open_store(settings), to, replay=make_replay(), is_from_journal=from_journal)
     for text in (*done.repaired, *done.notes):
@@ -164,7 +162,7 @@ def migrate(call: Call) -> None:
 @command("state reset-clock", "--yes", app=app)
 def reset_clock(
     call: Call,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Let time begin again with this machine's clock, after it was wrongly ahead.
 
@@ -173,10 +171,13 @@ def reset_clock(
     from apex_cli.core.adapters.state import restoration
 
     out, settings = call.out, call.settings
-    if not yes and not out.can_prompt:
-        raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
-    if not yes and not call.out.confirm("Is this machine's clock right now?"):
-        raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
+    if not yes:
+        out.require_yes(
+            "Is this machine's clock right now?",
+            "This sets the state's time back.",
+            "Nothing was changed.",
+            hint="Set the machine's clock right first.",
+        )
     with executor_lock(settings):
         done = restoration.reset_clock(open_store(settings))
     if done is None:
@@ -190,7 +191,7 @@ def reset_clock(
 def reset_peak(
     call: Call,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Measure the day's loss and the drawdown from what the account is worth now.
 
@@ -201,10 +202,13 @@ def reset_peak(
     from apex_cli.core.execution.upkeep import reset_marks
 
     out, settings = call.out, call.settings
-    if not yes and not out.can_prompt:
-        raise InputError("confirmation_needed", "This forgets what the account lost until now.", hint="Add --yes.")
-    if not yes and not call.out.confirm("Forget what the account lost until now?"):
-        raise NothingToDo("not_confirmed", "Nothing was changed.", hint="The limits hold as before.")
+    if not yes:
+        out.require_yes(
+            "Forget what the account lost until now?",
+            "This forgets what the account lost until now.",
+            "Nothing was changed.",
+            hint="The limits hold as before.",
+        )
     parts = make_parts(settings, read_only=True)
     account = event_loop.run(look_at_account(parts))
     change = reset_marks(open_store(settings), account, reason, parts.clock.now())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import typer
 
-from apex_cli.core.errors import ApexError, ExitStatus, StateError
+from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo, StateError
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.envelope import ENVELOPE_VERSION, INTERRUPTED, envelope_text, error_entry, plain_value
 from apex_cli.presenters.screen.blocks import Block, Line
@@ -96,6 +96,18 @@ class Output:
             if answer is not None:
                 return answer
             write_line(sys.stderr, f"  {text!r} is neither y nor n.")
+
+    def require_yes(self, question: str, needed: str, otherwise: str, *, hint: str = "") -> None:
+        """Ask *question*, and go on only with a yes.
+
+        Raises:
+            InputError: nobody can be asked: *needed*, and a script has to say ``--yes``.
+            NothingToDo: the answer is no: *otherwise*, with *hint*.
+        """
+        if not self.can_prompt:
+            raise InputError("confirmation_needed", needed, hint="Add --yes.")
+        if not self.confirm(question):
+            raise NothingToDo("not_confirmed", otherwise, hint=hint)
 
     def note(self, text: str) -> None:
         """Say something on the way; silent with ``--quiet``."""
