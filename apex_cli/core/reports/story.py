@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import assert_never
 
 from apex_cli.core.decision.kept_inputs import whole_record
 from apex_cli.core.decision.plan import explain_checks
@@ -19,15 +18,11 @@ from apex_cli.core.reports.activity import Activity, activity_of
 from apex_cli.core.state.events import (
     approval_events,
     base_event,
-    book_events,
-    learning_events,
-    management_events,
-    operation_events,
     order_events,
     position_events,
     signal_events,
 )
-from apex_cli.core.state.events.event import Event, UnreadEvent, read_event
+from apex_cli.core.state.events.event import Event, UnreadEvent, pass_over, read_event
 from apex_cli.core.state.events.signal_events import MOST_RECENT, SIGNAL_KINDS, DecisionRecord, SignalEnd
 
 
@@ -171,24 +166,8 @@ class _News:
                 self.round_trips[trip.round_trip_id] = trip
             case position_events.RoundTripVoided(data=trip):
                 self.round_trips.pop(trip.round_trip_id, None)
-            case (
-                base_event.Remark()
-                | learning_events.LearningEvent()
-                | learning_events.FollowingEnded()
-                | signal_events.SignalRefused()
-                | order_events.IntentWritten()
-                | management_events.Repriced()
-                | book_events.BooksEvent()
-                | base_event.AccountEvent()
-                | position_events.LockEvent()
-                | operation_events.TradingStateChanged()
-                | operation_events.AlarmRaised()
-                | operation_events.RunOverdue()
-                | UnreadEvent()
-            ):
-                pass
             case _:
-                assert_never(event)
+                pass_over(event)
 
 
 def _checks(record: DecisionRecord, find: Find) -> tuple[Check, ...]:

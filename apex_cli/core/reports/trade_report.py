@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import assert_never
 
 from apex_cli.core.day_trades.count import RunningCount
 from apex_cli.core.market.calendar import next_session, previous_sessions, session_date
@@ -39,15 +38,11 @@ from apex_cli.core.state.events import (
     account_events,
     approval_events,
     base_event,
-    book_events,
-    learning_events,
-    management_events,
-    operation_events,
     order_events,
     position_events,
     signal_events,
 )
-from apex_cli.core.state.events.event import UnreadEvent, read_event
+from apex_cli.core.state.events.event import UnreadEvent, pass_over, read_event
 
 KINDS = base_event.kinds_of(
     position_events.RoundTripClosed,
@@ -287,25 +282,10 @@ class ReportBuilder:
             ):
                 reason = Reason(code=f"approval_{approval.status}", message=approval.reason)
                 self._ended(event, f"approval {approval.status}", (reason,))
-            case (
-                base_event.Remark()
-                | approval_events.ApprovalEvent()
-                | learning_events.LearningEvent()
-                | learning_events.FollowingEnded()
-                | signal_events.SignalRefused()
-                | order_events.IntentWritten()
-                | management_events.Repriced()
-                | book_events.BooksEvent()
-                | base_event.AccountEvent()
-                | position_events.LockEvent()
-                | operation_events.TradingStateChanged()
-                | operation_events.AlarmRaised()
-                | operation_events.RunOverdue()
-                | UnreadEvent()
-            ):
+            case approval_events.ApprovalEvent():
                 pass
             case _:
-                assert_never(event)
+                pass_over(event)
 
     def add_all(self, rows: Iterable[OutboxRow]) -> None:
         """Count the events of *rows*."""

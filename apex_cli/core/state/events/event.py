@@ -20,6 +20,7 @@ from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.events import (
     account_events,
     approval_events,
+    base_event,
     book_events,
     learning_events,
     management_events,
@@ -107,6 +108,28 @@ class UnreadEvent(Value, frozen=True, kw_only=True):
     def event_type(self) -> type[Event] | None:
         """The class of its kind; None when the kind is not known."""
         return EVENT_TYPES.get(self.kind)
+
+
+BesideTrades: TypeAlias = (
+    base_event.Remark
+    | learning_events.LearningEvent
+    | learning_events.FollowingEnded
+    | signal_events.SignalRefused
+    | order_events.IntentWritten
+    | management_events.Repriced
+    | book_events.BooksEvent
+    | base_event.AccountEvent
+    | position_events.LockEvent
+    | operation_events.TradingStateChanged
+    | operation_events.AlarmRaised
+    | operation_events.RunOverdue
+    | UnreadEvent
+)
+"""Events that add nothing to the decisions, orders, fills and trades of a signal."""
+
+
+def pass_over(_event: BesideTrades) -> None:
+    """Do nothing: mypy refuses a new kind of event here until somebody has said what it is to a reader of trades."""
 
 
 EVENT_TYPES: dict[str, type[Event]] = {kind_of(each): each for each in get_args(Event)}
