@@ -85,10 +85,6 @@ class BarStep(NamedTuple):
     auctions: Collection[Phase] = ()
 
 
-def _start_of(step: BarStep) -> datetime:
-    return step.bar.start
-
-
 class MatchingEngine:
     """A venue for one account. Every method returns what happened, in order."""
 
@@ -352,7 +348,7 @@ class MatchingEngine:
         if not met:
             return NOTHING
         if len(met) > 1:
-            met.sort(key=_start_of)
+            met.sort(key=lambda step: step.bar.start)
         self._begin(at or met[0].bar.start)
         reached = [self._meet_open(step, at or step.bar.start) for step in met]
         for step, is_reached in zip(met, reached, strict=True):

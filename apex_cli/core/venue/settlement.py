@@ -124,7 +124,7 @@ class Ledger:
         value = price * quantity * instrument.multiplier
         order.filled += quantity
         order.value += value
-        rate = self._rate_at(instrument, price, at)
+        rate = None if instrument.currency == self.base else self._rate_at(instrument, price, at)
         self._pay(value if order.is_buy else -value, instrument.currency)
         commission, charged_in = ZERO, self.base
         if self._plan:
@@ -162,7 +162,7 @@ class Ledger:
 
     def deliver(self, instrument: Instrument, quantity: Decimal, price: Price, how: Settlement, at: datetime) -> Fill:
         """Book *quantity* units, signed, that change hands at *price* without an order and a commission."""
-        rate = self._rate_at(instrument, price, at)
+        rate = None if instrument.currency == self.base else self._rate_at(instrument, price, at)
         self._pay(price * quantity * instrument.multiplier, instrument.currency)
         self._hold(instrument.key, instrument, quantity)
         self.last_execution += 1
@@ -189,11 +189,9 @@ class Ledger:
         if key in self.prices:
             self.prices[key] = Price(self.prices[key] / ratio)
 
-    def _rate_at(self, instrument: Instrument, price: Price, at: datetime) -> Rate | None:
-        """Return the rate of the currency of *instrument*; one that its own price gives holds from now on."""
+    def _rate_at(self, instrument: Instrument, price: Price, at: datetime) -> Rate:
+        """Return the rate of another currency, that of *instrument*; one that its own price gives holds from now on."""
         currency = instrument.currency
-        if currency == self.base:
-            return None
         own = own_rate(instrument, self.base, price, at)
         if own is not None:
             self.set_rate(currency, own.value)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from heapq import merge
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
@@ -44,6 +45,10 @@ ACCOUNT_ID = "SIMULATED"
 """Distinguishes a state made with this broker from one of a real account."""
 
 START_CASH = Usd(Decimal(3000))
+END = attrgetter("end")
+PLAY_ORDER = attrgetter("end", "start", "symbol")
+"""Order in which bars are played; those with one end are one step."""
+
 BY_SESSION = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
 
 
@@ -455,7 +460,7 @@ class SimulatedBroker:
         start = self._as_of
         feeds = [self._bars.bars(symbol, after=start, until=until) for symbol in self._bars.symbols()]
         try:
-            for end, bars in groupby(merge(*feeds, key=_play_order), key=_end_of):
+            for end, bars in groupby(merge(*feeds, key=PLAY_ORDER), key=END):
                 self._play(end, bars)
                 yield end
         except GeneratorExit:
@@ -475,7 +480,7 @@ class SimulatedBroker:
         """
         source = self._bars
         last = [_newest(source, name, end) for name in self.followed] if source else ()
-        self._play(end, sorted([bar for bar in last if bar is not None and bar.end == end], key=_play_order))
+        self._play(end, sorted([bar for bar in last if bar is not None and bar.end == end], key=PLAY_ORDER))
 
     @property
     def followed(self) -> frozenset[str]:
@@ -516,7 +521,8 @@ class SimulatedBroker:
             self._settle_expired(end)
         if isinstance(self._clock, BarClock):
             self._clock.advance(end)
-        self._take_rates(end)
+        if self._currencies:
+            self._take_rates(end)
         if is_new_session or self._unsaved:
             self._save()
 
@@ -657,11 +663,3 @@ def _newest(source: BarSource, symbol: str, until: datetime) -> Bar | None:
     if find is not None:
         return find(symbol, until)
     return next(iter(source.bars(symbol, until=until)[-1:]), None)
-
-
-def _end_of(bar: Bar) -> datetime:
-    return bar.end
-
-
-def _play_order(bar: Bar) -> tuple[datetime, datetime, str]:
-    return (bar.end, bar.start, bar.symbol)
