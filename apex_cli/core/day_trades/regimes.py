@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from msgspec.structs import replace
+
 from apex_cli.core.market.calendar import previous_sessions
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.base import Value
@@ -35,25 +37,14 @@ def facts_of(account: AccountSnapshot) -> AccountFacts:
     """Return what the day-trading rules read of *account*; what its ``facts`` leave out comes from the rest."""
     facts = account.facts or AccountFacts()
     remaining = account.broker_day_trades_remaining
-    return AccountFacts(
-        account_type=facts.account_type,
+    return replace(
+        facts,
         is_simulated=account.is_simulated,
         equity_prev_close=facts.equity_prev_close if account.prior_close_equity is None else account.prior_close_equity,
         equity_now=account.equity,
-        net_deposits_since_close=facts.net_deposits_since_close,
-        flagged_pdt=facts.flagged_pdt,
-        pdt_rejected=facts.pdt_rejected,
         broker_day_trades_remaining=facts.broker_day_trades_remaining if remaining is None else remaining,
-        broker_day_trades_ahead=facts.broker_day_trades_ahead,
-        broker_summary_complete=facts.broker_summary_complete,
         net_liquidation=account.equity if facts.net_liquidation is None else facts.net_liquidation,
-        equity_with_loan=facts.equity_with_loan,
-        maint_margin_req=facts.maint_margin_req,
-        settled_cash=facts.settled_cash,
         net_cash=account.cash if facts.net_cash is None else facts.net_cash,
-        working_open_orders_maint=facts.working_open_orders_maint,
-        look_ahead_excess_liquidity=facts.look_ahead_excess_liquidity,
-        frozen_until=facts.frozen_until,
     )
 
 

@@ -52,7 +52,11 @@ class AccountBadge(Value, frozen=True, kw_only=True):
 
 
 class AccountFacts(Value, frozen=True, kw_only=True):
-    """What the day-trading rules read of an account; None means not reported, and is never treated as zero."""
+    """What the day-trading rules read of an account; None means not reported, and is never treated as zero.
+
+    Nothing here is required, as a person may describe an account in a file. Of an account at the broker it is made by
+    ``facts_of``.
+    """
 
     account_type: AccountType | None = None
     is_simulated: bool = False
@@ -98,7 +102,11 @@ class AccountFacts(Value, frozen=True, kw_only=True):
 
 
 class AccountSnapshot(Value, frozen=True, kw_only=True):
-    """What the account was worth at one moment."""
+    """What the account was worth at one moment: without these values nothing is decided.
+
+    Equity, cash and day trades left stand in ``AccountFacts``, too: there as the rules of day trading read them, here
+    for all others, and always. The state and the journal hold both, so their fields stay as they are.
+    """
 
     equity: Usd
     """Net liquidation value."""
@@ -125,7 +133,7 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
     """Account currency for one unit of each of these currencies, as the broker counts."""
 
     facts: AccountFacts | None = None
-    """What else the broker reported: type of account, margin, settled cash."""
+    """What else the broker reported: type of account, margin, settled cash; ``facts_of`` puts both together."""
 
 
 class CashFlow(Value, frozen=True, kw_only=True):
