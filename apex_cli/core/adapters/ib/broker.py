@@ -28,13 +28,13 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
-from apex_cli.core.model.order import Exchange, Order
+from apex_cli.core.model.order import Order
 from apex_cli.core.ports import BrokerSnapshot, Clock
 
 PREVIEW_ATTEMPTS = 3
 
 
-class IbBroker:
+class IbBroker(Sender):
     """Orders, fills and account of one Interactive Brokers account."""
 
     def __init__(
@@ -58,13 +58,12 @@ class IbBroker:
             known: returns the securities of our books, which stay what they are under any new name.
             name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
         """
+        super().__init__(
+            IbConnection(config, clock, read_only=read_only, is_ours=is_ours, known=known, name_of=name_of)
+        )
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self._connection = IbConnection(
-            config, clock, read_only=read_only, is_ours=is_ours, known=known, name_of=name_of
-        )
-        self._sender = Sender(self._connection)
 
     # connection
 
@@ -128,10 +127,7 @@ class IbBroker:
 
     def exchange_rates(self) -> dict[str, Decimal]:
         """Return what one unit of each currency is worth in that of the configuration, as the broker reports now."""
-        if not self.is_connected:
-            return {}
-        link = self.link
-        return AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency).rates()
+        return self._account_values().rates() if self.is_connected else {}
 
     def _rated(self, fill: Fill) -> Fill:
         """Return *fill* with what its price and its commission are worth, as far as the broker reports that."""
@@ -156,48 +152,6 @@ class IbBroker:
         """Do nothing: the broker keeps its own books."""
         return nullcontext()
 
-    async def submit(self, orders: Sequence[Order]) -> None:
-        """Send *orders* as one transmission, and wait until the broker has each of them.
-
-        Raises:
-            BrokerError: surely nothing was sent.
-            OutcomeUnknownError: at least one leg was not acknowledged in time.
-        """
-        await self._sender.submit(orders)
-
-    async def exchange(self, exchange: Exchange) -> None:
-        """Send orders in one piece with cancels and changes, and wait until the broker has each of the orders.
-
-        Raises:
-            BrokerError: surely nothing was sent.
-            OutcomeUnknownError: at least one order was not acknowledged in time.
-        """
-        await self._sender.exchange(exchange)
-
-    async def cancel(self, client_order_id: str) -> None:
-        """Ask for a cancel; what has ended already is reported again.
-
-        Raises:
-            BrokerError: it is not known to the broker, or another client placed it.
-        """
-        await self._sender.cancel(client_order_id)
-
-    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
-        """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
-
-        Raises:
-            BrokerError: nothing can be sent now, or another client placed one of them.
-        """
-        self._sender.require_ready(client_order_ids)
-
-    async def modify(self, order: Order) -> None:
-        """Ask for new terms of a working order; the broker's list confirms them, an error never ends the order.
-
-        Raises:
-            BrokerError: it is not known, not ours to change, or nothing may leave now.
-        """
-        await self._sender.modify(order)
-
     # asking
 
     async def identify(self, instrument: Instrument) -> Instrument:
@@ -215,15 +169,13 @@ class IbBroker:
         Raises:
             BrokerError: no connection, or not every value was reported.
         """
-        link = self.link
-        values = AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency)
         found = account_snapshot(
-            values,
+            self._account_values(),
             self._connection.clock.now(),
             account_type=self.config.account_type,
             pdt_rejected=self._connection.tracker.pdt_rejected,
         )
-        return replace(found, name=masked(link.account))
+        return replace(found, name=masked(self.link.account))
 
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders, fills and positions as the broker reports them now.
@@ -233,7 +185,7 @@ class IbBroker:
         """
         link = self.link
         found = await self._connection.survey()
-        await self._sender.free_exits()
+        await self.free_exits()
         tracker = self._connection.tracker
         missing = (*found.missing(), *_unsure(link, tracker))
         return BrokerSnapshot(
@@ -269,19 +221,11 @@ class IbBroker:
         """
         if problem_with(order):
             return None
-        link = self.link
-        fitted = await self._sender.fitted(order)
-        contract = await self._connection.catalog.contract(order.instrument)
-        fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
+        await self.catalog.contract(order.instrument)
         for _ in range(PREVIEW_ATTEMPTS):
-            what_if = protocol_order(link.library, fields)
             with suppress(BrokerError):
-                state = await link.ask(
-                    "a margin preview",
-                    lambda what_if=what_if: link.ib.whatIfOrderAsync(contract, what_if),  # type: ignore[misc]
-                    timeout_s=self.config.quote_timeout_s,
-                )
-                preview = _preview_of(state, self._own_rate())
+                state = await self._what_if(order, "a margin preview")
+                preview = _preview_of(state, self._account_values().own_rate())
                 if preview is not None:
                     return preview
         return None
@@ -294,15 +238,7 @@ class IbBroker:
         if problem := problem_with(order):
             return f"{problem}."
         try:
-            link = self.link
-            fitted = await self._sender.fitted(order)
-            contract = await self._connection.catalog.contract(order.instrument)
-            fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
-            await link.ask(
-                "whether it would take the order",
-                lambda: link.ib.whatIfOrderAsync(contract, protocol_order(link.library, fields)),
-                timeout_s=self.config.quote_timeout_s,
-            )
+            await self._what_if(order, "whether it would take the order")
         except BrokerError as error:
             code = error.details.get("ib_code")
             text = str(error.details.get("ib_text", ""))
@@ -310,10 +246,21 @@ class IbBroker:
             return f"{text} (IB {code})" if is_refused else ""
         return ""
 
-    def _own_rate(self) -> Decimal:
-        """Return units of the account's own currency for one of that of the configuration."""
+    async def _what_if(self, order: Order, what: str) -> object:
+        """Return what the broker answers to *order* as a question, without its links to other orders."""
         link = self.link
-        return AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency).own_rate()
+        fitted = await self.fitted(order)
+        contract = await self.catalog.contract(order.instrument)
+        fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
+        return await link.ask(
+            what,
+            lambda: link.ib.whatIfOrderAsync(contract, protocol_order(link.library, fields)),
+            timeout_s=self.config.quote_timeout_s,
+        )
+
+    def _account_values(self) -> AccountValues:
+        link = self.link
+        return AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency)
 
     async def server_time(self) -> datetime:
         """Return the time by the broker's clock.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -13,7 +14,6 @@ from apex_cli.core.adapters.ib.catalog import rounded
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.known_order import Known
 from apex_cli.core.adapters.ib.link import Link, read_only_api
-from apex_cli.core.adapters.ib.one_write import in_one_write
 from apex_cli.core.adapters.ib.order_terms import (
     in_sending_order,
     order_fields,
@@ -96,7 +96,7 @@ class Sender:
             return
         if group:
             legs = [replace(leg, oca_group=group) for leg in legs]
-        with in_one_write(link.ib.client):
+        with _in_one_write(link.ib.client):
             for known in (known for known in going if known.is_open):
                 known.was_asked_to_cancel = True
                 self._send_cancel(link, known)
@@ -126,7 +126,7 @@ class Sender:
             return name, ""
         return "", "the exits are in no OCA group at the broker" if legs else MEANWHILE
 
-    def require_ready(self, client_order_ids: Iterable[str]) -> None:
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
         """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
 
         Raises:
@@ -324,6 +324,33 @@ class Sender:
                     contract = await self._connection.catalog.contract(order.instrument)
                     known.is_set_free = True
                     self._place(link, order, contract, known.order_id, parent_id=0)
+
+
+class _Gathered:
+    """Stands in for the library's connection, and keeps what it is given to send."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+
+    def sendMsg(self, message: bytes) -> None:  # noqa: N802 - the library's name
+        """Keep *message*."""
+        self.messages.append(message)
+
+
+@contextmanager
+def _in_one_write(client: Any) -> Iterator[None]:  # noqa: ANN401 - the client of either library
+    """Send everything that *client* is given inside with one write, at the end.
+
+    Messages that leave together cannot be cut apart by the end of this process. Nothing leaves when the block raises.
+    """
+    connection, gathered = client.conn, _Gathered()
+    client.conn = gathered
+    try:
+        yield
+    finally:
+        client.conn = connection
+    if gathered.messages:
+        connection.sendMsg(b"".join(gathered.messages))
 
 
 def _fills_at_once(order: Order) -> bool:
