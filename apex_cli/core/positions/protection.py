@@ -43,8 +43,8 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
     unknown fate, protects nothing.
     """
     long = position.side is PositionSide.LONG
-    exits = [r for r in orders if r.status is OrderStatus.WORKING and (r.order.side.sign < 0) is long]
-    stops = [r for r in exits if r.order.order_type in STOP_TYPES and r.order.role is not OrderRole.ENTRY]
+    exits = _working_exits(position, orders)
+    stops = _stops_among(exits)
     overnight = [r for r in stops if r.order.time_in_force is TimeInForce.GTC]
     triggers = [r.order.stop_price for r in stops if r.order.stop_price is not None]
     targets = {r.order.limit_price for r in exits if r.order.role is OrderRole.TARGET and r.order.limit_price}
@@ -54,6 +54,15 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
         stop_price=(max(triggers) if long else min(triggers)) if triggers else None,
         target_prices=tuple(sorted(targets, reverse=not long)),
     )
+
+
+def _working_exits(position: Position, orders: Iterable[OrderRecord]) -> list[OrderRecord]:
+    side = _exit_side(position)
+    return [r for r in orders if r.order.side is side and r.status is OrderStatus.WORKING]
+
+
+def _stops_among(exits: Iterable[OrderRecord]) -> list[OrderRecord]:
+    return [r for r in exits if r.order.order_type in STOP_TYPES and r.order.role is not OrderRole.ENTRY]
 
 
 def _covered(position: Position, stops: Iterable[OrderRecord]) -> Quantity:
@@ -92,7 +101,8 @@ def unprotected_quantity(position: Position, orders: Iterable[OrderRecord]) -> D
     closing = sum(
         (r.open_quantity for r in records if r.order.role is OrderRole.CLOSE and r.order.oca_group is None), ZERO
     )
-    return max(ZERO, position.orderable - protection_of(position, records).quantity - closing)
+    covered = _covered(position, _stops_among(_working_exits(position, records)))
+    return max(ZERO, position.orderable - covered - closing)
 
 
 def is_unsure(record: OrderRecord) -> bool:
