@@ -39,7 +39,6 @@ from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
-from apex_cli.core.adapters.files.signals.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, SequentialIds, UntoldState
@@ -301,6 +300,8 @@ class Replay:
             return make_scanners(settings, context)
         if not self._options.signals:
             return (_rule(self._options.rule or BreakoutRule.name)(self._bars),)
+        from apex_cli.core.adapters.files.signals.signal_sources import FileSource
+
         form = signal_form(settings.signals, self._bars)
         max_age = timedelta(minutes=settings.signals.max_age_minutes)
         files = FileSource(self._options.signals, max_age=max_age, form=form)

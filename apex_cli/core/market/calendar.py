@@ -226,11 +226,16 @@ def next_month_opening(day: date) -> datetime:
 def previous_sessions(day: date, n: int) -> tuple[date, ...]:
     """Return the *n* sessions before *day*, oldest first, *day* itself left out."""
     found: list[date] = []
-    while len(found) < n:
-        day -= ONE_DAY
-        if is_session(day):
-            found.append(day)
+    for _ in range(n):
+        day = _session_before(day)
+        found.append(day)
     return tuple(reversed(found))
+
+
+@cache
+def _session_before(day: date) -> date:
+    before = day - ONE_DAY
+    return before if is_session(before) else _session_before(before)
 
 
 @cache

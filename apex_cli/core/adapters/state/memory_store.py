@@ -115,9 +115,11 @@ class MemoryStore:
         return nullcontext()
 
     def _commit(self, state: State) -> None:
-        if any(table.get(key) != old for table in state.touched() for key, old in table.changed.items()):
-            self.generation += 1
-        state.settle()
+        if touched := state.touched():
+            if any(table.get(key) != old for table in touched for key, old in table.changed.items()):
+                self.generation += 1
+            state.settle()
         self._settled_seq = state.last_seq
-        self.events.extend(state.outbox.values())
-        state.outbox.load({})
+        if state.outbox:
+            self.events.extend(state.outbox.values())
+            state.outbox.load({})

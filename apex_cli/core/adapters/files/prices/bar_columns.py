@@ -340,13 +340,16 @@ class BarColumns(Sequence[Bar]):
 class Ends(Sequence[datetime]):
     """Ends of bars, to be searched."""
 
-    __slots__ = ("_ends", "_moments", "_numbers")
+    __slots__ = ("_asked", "_asked_before", "_ends", "_moments", "_numbers")
 
     def __init__(self, ends: NDArray[np.int64]) -> None:
         """Take the ends in microseconds since 1970, oldest first."""
         self._ends = ends
         self._numbers: memoryview[int] = ends.data.cast("B").cast("q")
         self._moments: list[datetime] | None = None
+        self._asked: tuple[datetime | None, int] = (None, 0)
+        self._asked_before: tuple[datetime | None, int] = (None, 0)
+        """The last two answers: a clock asks of one time, or of the two ends of one window, for symbol after symbol."""
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -355,11 +358,24 @@ class Ends(Sequence[datetime]):
 
     def by(self, at: datetime) -> int:
         """Return how many bars have ended by *at*."""
+        if at == self._asked[0]:
+            return self._asked[1]
+        found = self._asked_before
+        if at != found[0]:
+            found = at, self._search(at)
+        self._asked, self._asked_before = found, self._asked
+        return found[1]
+
+    def _search(self, at: datetime) -> int:
         if self._moments is None:
             if len(self._numbers) > FEW_MOMENTS:
                 return bisect_right(self._numbers, (at - BEGIN) // MICROSECOND)
             self._moments = list(self)
         return bisect_right(self._moments, at)
+
+    def are(self, other: Ends) -> bool:
+        """Return whether *other* are the same ends."""
+        return len(other) == len(self) and bool((other.numbers == self._ends).all())
 
     def __len__(self) -> int:
         """Return how many bars there are."""

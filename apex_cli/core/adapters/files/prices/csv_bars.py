@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apex_cli.core.adapters.files.prices.bar_columns import moments_of
+from apex_cli.core.adapters.files.prices.bar_columns import Ends, moments_of
 from apex_cli.core.adapters.files.prices.bar_parts import Part, is_part_of_one, join_parts
 from apex_cli.core.adapters.files.prices.bar_series import (
     NO_BARS,
@@ -87,6 +87,7 @@ class CsvBars:
     __slots__ = (
         "__weakref__",
         "_actions",
+        "_ends",
         "_files",
         "_folder",
         "_hints",
@@ -128,6 +129,9 @@ class CsvBars:
         self._actions = tuple(actions)
         self._series: dict[str, Series] = {}
         self._uncut: dict[str, Series] | None = {} if ends_at_splits else None
+        self._ends: Ends | None = None
+        """Ends of the bars read last: symbols that trade at the same times share them."""
+
         self._splits: dict[str, UnknownSplit] = {}
         self._problems: dict[str, tuple[str, ...]] = {}
         self._shared: dict[Path, PriceTable] = {}
@@ -261,7 +265,16 @@ class CsvBars:
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = self._up_to_split(key)
+            series = self._series[key] = self._with_shared_ends(self._up_to_split(key))
+        return series
+
+    def _with_shared_ends(self, series: Series) -> Series:
+        ends = series.ends
+        if not isinstance(ends, Ends):
+            return series
+        if self._ends is not None and self._ends.are(ends):
+            return series._replace(ends=self._ends)
+        self._ends = ends
         return series
 
     def unknown_splits(self) -> Mapping[str, UnknownSplit]:

@@ -271,3 +271,19 @@ def test_the_newest_bar_is_the_last_of_those_that_ended(tmp_path: Path) -> None:
             known = bars.bars("ABC", until=at)
             assert bars.newest("ABC", at) == (known[-1] if known else None)
     assert bars.newest("NONE", every[-1].end) is None
+
+
+def test_what_is_asked_again_is_found_again(tmp_path: Path) -> None:
+    for name, form in (("ABC", "minutes"), ("ABD", "seconds"), ("XYZ", "zulu")):
+        content = file_of(form, 3 if name != "XYZ" else 5)
+        (tmp_path / f"{name}.csv").write_bytes(content * (1 + plain_bars.LEAST_BYTES // len(content)))
+    bars = CsvBars(tmp_path)
+    right = {name: [bar.end for bar in bars.bars(name)] for name in ("ABC", "ABD", "XYZ")}
+    assert right["ABC"] == right["ABD"] != right["XYZ"]
+    dice = random.Random(1)
+    ends = sorted({*right["ABC"], *right["XYZ"]})
+    for _ in range(300):
+        after, until = (dice.choice(ends[:9]) + timedelta(seconds=dice.choice((-1, 0, 1))) for _ in range(2))
+        name = dice.choice(("ABC", "ABD", "XYZ"))
+        found = [bar.end for bar in bars.bars(name, after=after, until=until)]
+        assert found == [end for end in right[name] if after < end <= until]
