@@ -57,10 +57,10 @@ class PositionView(Value, frozen=True, kw_only=True):
 
     is_entered_at_theory: bool = False
     """True: something of it was bought or sold at a price that a model made."""
-    """True where a model made the latest price."""
 
     is_short_option: bool = False
     """True where its holder may be assigned at any time."""
+
     called: str = ""
     """Ticker that the broker lists it under now, where it was renamed since."""
 

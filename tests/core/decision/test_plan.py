@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, probe_entry
 from apex_cli.core.model.currency import CurrencyLimits, Rate
 from apex_cli.core.model.decision import DecisionKind, Snapshot, TradingMode
@@ -126,7 +127,7 @@ def test_a_decision_is_deterministic_and_every_refusal_complete(  # noqa: PLR091
     decision = once()
     assert decision == once()
     failed = [check for check in decision.checks if not check.passed]
-    assert len(decision.checks) == 25
+    assert [check.code for check in decision.checks] == [check.__name__ for check in PRE_TRADE_CHECKS]
     assert (decision.kind is DecisionKind.REFUSE) == bool(failed)
     for said in (*failed, *(decision.reasons if failed else ())):
         assert said.code
