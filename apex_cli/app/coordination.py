@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -14,16 +14,17 @@ from apex_cli.app.compose import (
     make_margin_watch,
     make_position_chores,
     make_ranker,
-    make_serve,
-    make_split_keeper,
+    make_service,
     make_stages,
 )
 from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages, model_hook
 from apex_cli.core.coordinator.coordinator import Coordinator, PlayMarket, RunListener
 from apex_cli.core.coordinator.silence import Pulse
 from apex_cli.core.ports import Chore, LearningHook, SignalSource, StateStore
+from apex_cli.core.state.tables import open_requests
 
 if TYPE_CHECKING:
+    from apex_cli.core.management.split_keeper import SplitKeeper
     from apex_cli.core.signals.context import PipelineContext
     from apex_cli.core.state.tables import State
 
@@ -96,10 +97,10 @@ def make_coordinator(
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,
-        serve=make_serve(parts),
+        serve=_serve(parts),
         is_woken=is_woken,
         stages=(
-            *make_split_keeper(parts),
+            *_split_keeper(parts),
             *make_pipeline_stages(settings, context),
             *make_stages(settings),
         ),
@@ -129,6 +130,26 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
         parts.reconciler,
         make_lock_keeper(parts),
         make_margin_watch(parts),
-        *make_split_keeper(parts),
+        *_split_keeper(parts),
         PositionChores(parts.store, tending),
     )
+
+
+def _split_keeper(parts: Parts) -> tuple[SplitKeeper, ...]:
+    """Return what ends positions and signals beyond a split that nobody names, where bars are the market."""
+    if parts.simulated is None or parts.bars is None:
+        return ()
+    from apex_cli.core.management.split_keeper import SplitKeeper
+
+    splits, execution = parts.bars.unknown_split, parts.execution
+    return (SplitKeeper(splits, closer=execution.closer, store=parts.store, clock=parts.clock),)
+
+
+def _serve(parts: Parts) -> Callable[[], Awaitable[bool]]:
+    """Return what does the work that others hand over; its parts are put together once there is any."""
+    service = cache(partial(make_service, parts))
+
+    async def serve() -> bool:
+        return bool(open_requests(parts.store.view())) and await service().serve()
+
+    return serve

@@ -158,9 +158,9 @@ def _with_equity(settings: Settings, live: TradeLog, begin: date | None) -> Sett
 
 def _received(settings: Settings, options: DriftOptions, live: TradeLog) -> Iterator[SignalBatch]:
     """Yield the signals of files that are named, else those of the journal which no scanner finds again."""
-    from apex_cli.app.compose import signal_form
     from apex_cli.app.pipeline import has_scanners
     from apex_cli.app.replayer import ReplayOptions, bars_of
+    from apex_cli.app.sources import signal_form
     from apex_cli.core.adapters.files.signals.signal_sources import FileSource
     from apex_cli.core.ports import SignalBatch
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-from apex_cli.app.compose import signal_form
 from apex_cli.app.resources import file_hints
+from apex_cli.app.sources import signal_form
 from apex_cli.core.adapters.files.executions import broker_words
 from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
 from apex_cli.core.adapters.files.prices import price_files as prices

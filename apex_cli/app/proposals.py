@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from apex_cli.app.compose import looking, make_parts, make_ranker, make_stages, signal_form
+from apex_cli.app.compose import looking, make_parts, make_ranker, make_stages
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.pipeline import make_context, make_pipeline_stages
+from apex_cli.app.sources import signal_form
 from apex_cli.app.submission import GivenSource
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.coordinator.signal_reports import ended_report, rejected_report

@@ -20,7 +20,6 @@ from apex_cli.app.compose import (
     make_position_chores,
     make_ranker,
     make_stages,
-    signal_form,
     volatility_of,
 )
 from apex_cli.app.pipeline import (
@@ -34,6 +33,7 @@ from apex_cli.app.pipeline import (
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
+from apex_cli.app.sources import signal_form
 from apex_cli.app.strategies import named_strategy
 from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters import event_loop

@@ -14,11 +14,12 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apex_cli.app.compose import Parts, connected, looking, make_parts, make_sources, waker
+from apex_cli.app.compose import Parts, connected, looking, make_parts
 from apex_cli.app.coordination import make_coordinator
 from apex_cli.app.pipeline import make_context, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
 from apex_cli.app.simulated_market import last_close
+from apex_cli.app.sources import make_sources, waker
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.silence import record_run, report_outage

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
-from apex_cli.app.compose import signal_form
 from apex_cli.app.own_parts import load_part
+from apex_cli.app.sources import signal_form
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.ports import RejectedRow, SignalBatch

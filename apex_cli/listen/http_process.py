@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from starlette.routing import Route
 
-from apex_cli.app.compose import signal_form
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.resources import executor_holder, make_system_clock, open_store
+from apex_cli.app.sources import signal_form
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.notifiers.secrets import (
     CONTROL_TOKEN,
