@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.app.resources import alarms_since, badge_in, executor_lock, open_journal, open_store
+from apex_cli.app.resources import alarms_since, badge_in, decision_time, executor_lock, open_journal, open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import BrokerError, BusyError, InputError, NothingToDo
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
@@ -28,7 +28,6 @@ from apex_cli.core.state.events.base_event import kind_of
 from apex_cli.core.state.events.signal_events import Decided
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -143,10 +142,7 @@ class Operator:
 
     def now(self) -> datetime:
         """Return the time that decisions are made by: in a simulated market that of its latest bar."""
-        state = self.view()
-        if self._settings.simulation.clock is SimulationClock.SYSTEM or state.account is None:
-            return self._store.clock.now()
-        return state.account.account.taken_at
+        return decision_time(self._settings, self.view(), self._store.clock.now())
 
     def badge(self) -> AccountBadge:
         """Return which account it is; only for the thread that made this object."""

@@ -158,6 +158,15 @@ def make_system_clock(settings: Settings) -> SystemClock:
 _noted_floors: set[datetime] = set()
 
 
+def decision_time(settings: Settings, state: State, wall: datetime) -> datetime:
+    """Return the time that decisions are made by: *wall*, or in a simulated market that of its latest bar."""
+    from apex_cli.settings.brokers import SimulationClock
+
+    if settings.simulation.clock is SimulationClock.SYSTEM or state.account is None:
+        return wall
+    return state.account.account.taken_at
+
+
 def machine_time() -> datetime:
     """Return what the machine's clock says, whatever the state has seen: for talk about a state that is damaged."""
     from apex_cli.core.adapters.system_clock import SystemClock

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from apex_cli.app.market_parts import open_bars
-from apex_cli.app.resources import open_store
+from apex_cli.app.resources import decision_time, open_store
 from apex_cli.core.errors import ApexError, InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.option_value import volatility_of_bars
 from apex_cli.core.model.instrument import MarketType, make_instrument, underlying_of
 from apex_cli.core.reports.risk_view import Known, Past, RiskView, make_risk_view
 from apex_cli.core.reports.stress import A_YEAR, MOST_DAYS_APART, day_returns
-from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -108,9 +107,7 @@ def look_at_risk(settings: Settings, *, asks: bool = False) -> RiskView:
     """
     store = open_store(settings)
     state = store.view()
-    now = store.clock.now()
-    if settings.simulation.clock is SimulationClock.BARS and state.account is not None:
-        now = state.account.account.taken_at
+    now = decision_time(settings, state, store.clock.now())
     return risk_of(settings, state, now, ask_for_bars(settings, state) if asks else None)
 
 

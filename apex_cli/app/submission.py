@@ -14,7 +14,7 @@ from apex_cli.app.compose import Parts, connected, looking, make_parts
 from apex_cli.app.coordination import make_coordinator
 from apex_cli.app.journal_feed import JournalFeed
 from apex_cli.app.pipeline import make_context
-from apex_cli.app.resources import executor_lock, make_system_clock, new_id, open_store
+from apex_cli.app.resources import decision_time, executor_lock, new_id, open_store
 from apex_cli.app.strategies import read_batch
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.coordinator.signal_reports import (
@@ -33,7 +33,6 @@ from apex_cli.core.ports import SignalBatch, SignalSource
 from apex_cli.core.signals.strategy import Signal
 from apex_cli.core.state.events.event import read_event
 from apex_cli.core.state.events.signal_events import Decided, SignalEnded
-from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -166,7 +165,8 @@ def _hand_over(settings: Settings, signals: Sequence[Signal], wait_s: float, not
     from apex_cli.core.adapters.state.intake_files import Intake, Taken
 
     store = open_store(settings)
-    batch = read_batch(settings, open_bars(settings), signals, _now(settings, store), PROGRAM)
+    now = decision_time(settings, store.view(), store.clock.now())
+    batch = read_batch(settings, open_bars(settings), signals, now, PROGRAM)
     known = {signal.signal_id for signal in batch.signals if signal.signal_id in store.view().signals}
     rows = [Taken(where=PROGRAM, signal=signal) for signal in batch.signals if signal.signal_id not in known]
     outcomes = _Outcomes(settings, store)
@@ -228,14 +228,6 @@ class _Outcomes:
             return replace(report, approval_id=record.approval_id)
         names = tuple(key for key, order in state.orders.items() if order.order.bracket_id == record.bracket_id)
         return settled_report(replace(report, orders=names), state)
-
-
-def _now(settings: Settings, store: StateStore) -> datetime:
-    """Return the time that decisions are made by, as far as one knows it who does not trade."""
-    account = store.view().account
-    if settings.simulation.clock is SimulationClock.SYSTEM or account is None:
-        return make_system_clock(settings).now()
-    return account.account.taken_at
 
 
 def _take_over(settings: Settings, batch: SignalBatch, notice: Notice) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.drift_check import last_note
 from apex_cli.app.market_parts import open_bars
-from apex_cli.app.resources import badge_in, executor_holder, open_journal, open_store
+from apex_cli.app.resources import badge_in, decision_time, executor_holder, open_journal, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.errors import ConfigError, InputError
@@ -23,7 +23,6 @@ from apex_cli.core.reports.activity import Activity, ActivityKind, activities
 from apex_cli.core.reports.board import Board, PositionHistory, make_board
 from apex_cli.core.reports.plans import PlanBook
 from apex_cli.core.state.events.event import UnreadEvent, read_event
-from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -155,10 +154,7 @@ class Watch:
             return ()
 
     def _now(self, state: State) -> datetime:
-        """Return the time decisions are made by: in a simulated market that of its latest bar."""
-        if self._settings.simulation.clock is SimulationClock.SYSTEM or state.account is None:
-            return self._store.clock.now()
-        return state.account.account.taken_at
+        return decision_time(self._settings, state, self._store.clock.now())
 
     def _day_trades(self, state: State, now: datetime) -> DayTradeStatus | None:
         if state.account is None:

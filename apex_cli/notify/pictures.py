@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from apex_cli.app.market_parts import open_bars
-from apex_cli.app.resources import open_store
+from apex_cli.app.resources import decision_time, open_store
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.presenters.pages.raster import png_of, require_png
-from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +50,8 @@ class Pictures:
         require_png()
         state = open_store(self._settings).view()
         instrument = _instrument_of(state, notice)
-        bars = self._bars(instrument, self._now(state, notice)) if instrument is not None else ()
+        now = decision_time(self._settings, state, notice.at)
+        bars = self._bars(instrument, now) if instrument is not None else ()
         if not bars:
             return None
         found = ((word, notice.payload.get(name)) for word, name in LEVELS.items())
@@ -65,13 +65,6 @@ class Pictures:
             return ()
         name = instrument.key if instrument.market_type is MarketType.OPTIONS else instrument.bars_name
         return tuple(bars.bars(name, after=now - REACH, until=now + timedelta(seconds=1))[-MOST_BARS:])
-
-    def _now(self, state: State, notice: Notice) -> datetime:
-        """Return the time of the latest bar that may be shown."""
-        if self._settings.simulation.clock is SimulationClock.SYSTEM or state.account is None:
-            return notice.at
-        taken_at: datetime = state.account.account.taken_at
-        return taken_at
 
 
 def _instrument_of(state: State, notice: Notice) -> Instrument | None:
