@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from operator import add
 from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import expected_of, value_key
@@ -17,7 +18,7 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
 STEP = Decimal("0.0001")
 UNIT = 10_000
-SUM_PLACES = Decimal("0.0000000001")
+SUM_PLACES, HALF_A_PLACE = Decimal("0.0000000001"), Decimal("0.00000000005")
 FADE = Decimal("0.9998")
 """What older sums keep of their weight with each lesson that joins them: about five thousand speak."""
 
@@ -60,7 +61,7 @@ class LessonFacts:
         self.x = parts_of(conditions)
         self._beyond: tuple[Weights, Decimal] | None = None
         self._expected: dict[int, tuple[Weights, Decimal]] = {}
-        self._sums: tuple[Weights, tuple[Decimal, ...]] | None = None
+        self._sums: tuple[Weights, Summands] | None = None
 
     def expected(self, weights: Weights) -> Decimal:
         """Return what *weights* expect of an entry like this one, R."""
@@ -79,7 +80,7 @@ class LessonFacts:
             self._beyond = weights, self.lesson.r - self.expected(weights)
         return self._beyond[1]
 
-    def sums(self, base: Weights) -> tuple[Decimal, ...]:
+    def sums(self, base: Weights) -> Summands:
         """Return what this lesson adds to the sums of an ``Experience`` that is measured from *base*."""
         if self._sums is None or self._sums[0] is not base:
             x, weight = self.x, self.weight
@@ -87,8 +88,29 @@ class LessonFacts:
             weighed = [weight * each for each in x]
             upper = [weighed[row] * each for row in range(len(x)) for each in x[row:]]
             products = [each * y for each in weighed]
-            self._sums = base, (weight, weight * self.score, weight * y, weight * (y * y), *weighed, *products, *upper)
+            exact = (weight, weight * self.score, weight * y, weight * (y * y), *weighed, *products, *upper)
+            self._sums = base, Summands(exact)
         return self._sums[1]
+
+
+class Summands:
+    """Numbers that are added to sums which are rounded to even at ten places after each of them."""
+
+    __slots__ = ("_exact", "_rounded")
+
+    def __init__(self, exact: tuple[Decimal, ...]) -> None:
+        """Round them once, where that is the same as to round each sum: unless one lies in the middle."""
+        rounded = tuple([each.quantize(SUM_PLACES) for each in exact])
+        is_between = any(abs(one - two) == HALF_A_PLACE for one, two in zip(exact, rounded, strict=True))
+        self._exact, self._rounded = exact, None if is_between else rounded
+
+    def added_to(self, sums: Iterable[Decimal], fade: Decimal) -> list[Decimal]:
+        """Return *sums*, of which *fade* is kept, with them."""
+        if fade is not ONE:
+            return [(old * fade + new).quantize(SUM_PLACES) for old, new in zip(sums, self._exact, strict=True)]
+        if self._rounded is not None:
+            return list(map(add, sums, self._rounded))
+        return [(old + new).quantize(SUM_PLACES) for old, new in zip(sums, self._exact, strict=True)]
 
 
 _facts: dict[int, LessonFacts] = {}
@@ -169,15 +191,11 @@ class _Sums:
     def add(self, lesson: Lesson, base: Weights, fade: Decimal = ONE) -> None:
         """Add *lesson*; the sums so far keep *fade* of their weight."""
         size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
-        fresh = facts_of(lesson).sums(base)
         self._trades += not lesson.is_followed
         self._followed += lesson.is_followed
         self._newest = max(self._newest, lesson.seq)
         self._size = (self._size * fade + size).quantize(SUM_PLACES)
-        if fade is ONE:
-            self._sums = [(old + new).quantize(SUM_PLACES) for old, new in zip(self._sums, fresh, strict=True)]
-        else:
-            self._sums = [(old * fade + new).quantize(SUM_PLACES) for old, new in zip(self._sums, fresh, strict=True)]
+        self._sums = facts_of(lesson).sums(base).added_to(self._sums, fade)
 
     def experience(self) -> Experience:
         """Return the sums as they are kept."""

@@ -156,11 +156,11 @@ class Course:
 
     def go_on(self, bars: Sequence[Bar], now: datetime) -> Result | None:
         """Return what ``result_of`` says of *bars*, which go on where they ended at the last look."""
-        met = self._met
-        if met and (len(bars) < met or bars[met - 1] != self._last):
+        fresh = iter(bars[max(self._met - 1, 0) :])
+        if self._met and next(fresh, None) != self._last:
             self._start_over()
-            met = 0
-        for bar in bars[met:]:
+            fresh = iter(bars)
+        for bar in fresh:
             self._met += 1
             found = self._meet(bar)
             self._last = bar
