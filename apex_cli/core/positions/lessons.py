@@ -130,7 +130,7 @@ def _leaving(tx: State, cutoff: datetime) -> list[Lesson]:
     most = {True: MOST_FOLLOWED, False: MOST_LESSONS}
     lessons = tx.lessons
     excess = {kind: count - most[kind[1]] for kind, count in lessons.counts.items()}
-    crowded, leaving = sum(max(count, 0) for count in excess.values()), []
+    crowded, leaving = sum([count for count in excess.values() if count > 0]), []
     for lesson in lessons.oldest_first():
         kind = lesson.market_type, lesson.is_followed
         if excess[kind] > 0:

@@ -6,7 +6,6 @@ always starts from flat, and a late correction finds everything it changes.
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
@@ -82,27 +81,19 @@ def prune(state: State, now_session: date) -> None:
 
 
 def _prune_fills(state: State, cutoff: datetime) -> None:
-    """Drop old fills of securities that were flat since, and look at each only when something of it changed."""
+    """Drop old fills of securities that were flat since; look only at those where a fill changed, or became old."""
     fills = state.fills
-    looks: dict[str, tuple[object, ...]] = {}
-    for key, old in Counter([fill.instrument.key for fill in fills.older_than(cutoff)]).items():
-        dropped = 0
-        if state.looked_at.get(key) != _look_of(state, key, old):
-            dropped = _prune_holding(
-                state, key, in_order([f for f in fills.values() if f.instrument.key == key]), cutoff
-            )
-        looks[key] = _look_of(state, key, old - dropped)
-    state.looked_at = looks
+    changed = [fill for _, old, new in state.fill_reader.changes(fills) for fill in (old, new) if fill is not None]
+    due = [*changed, *fills.older_than(cutoff, since=state.fills_pruned_before)]
+    state.fills_pruned_before = cutoff
+    for key in dict.fromkeys([fill.instrument.key for fill in due]):
+        rows = in_order([fill for fill in fills.values() if fill.instrument.key == key])
+        if rows and rows[0].filled_at < cutoff:
+            _prune_holding(state, key, rows, cutoff)
 
 
-def _look_of(state: State, key: str, old: int) -> tuple[object, ...]:
-    """Return what has changed when there may be something to prune again; *old* is the number of old fills."""
-    row: PositionRecord | None = state.positions.get(key)
-    return state.fills.rewrites, state.fills.counts[key], old, row and row.position
-
-
-def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> int:
-    """Drop old *fills* up to the last moment the security was flat, and return how many; carry the rest if too long."""
+def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> None:
+    """Drop old *fills* up to the last moment the security was flat; carry the rest if it is too long."""
     row: PositionRecord | None = state.positions.get(key)
     old = [fill for fill in fills if fill.filled_at < cutoff]
     cut = _last_flat(_held_before(row, fills), old)
@@ -113,7 +104,6 @@ def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) 
         del state.fills[fill.key]
     if row and cut:
         state.positions[key] = replace(row, carried=carried)
-    return cut
 
 
 def _held_before(row: PositionRecord | None, fills: list[Fill]) -> Decimal:

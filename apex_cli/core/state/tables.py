@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -247,10 +248,11 @@ class AgedTable(Table[R]):
         """Yield the rows, the oldest first; those that were yielded may be removed meanwhile."""
         return (self._rows[key] for _, key in self._in_order().copy())
 
-    def older_than(self, age: Any) -> list[R]:  # noqa: ANN401 - what the rows of this table are ordered by
-        """Return the rows that are older than *age*, the oldest first."""
+    def older_than(self, age: Any, since: Any = None) -> list[R]:  # noqa: ANN401 - what the rows are ordered by
+        """Return the rows that are older than *age* and not older than *since*, the oldest first."""
         ages = self._in_order()
-        return [self._rows[key] for _, key in ages[: bisect_left(ages, (age, ""))]]
+        first = 0 if since is None else bisect_left(ages, (since, ""))
+        return [self._rows[key] for _, key in ages[first : bisect_left(ages, (age, ""))]]
 
     @property
     def counts(self) -> Mapping[Any, int]:
@@ -396,9 +398,7 @@ class State:
         self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
         self.orders = OrderTable()
         self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
-        self.fills: AgedTable[Fill] = AgedTable(
-            "fills", Fill, lambda row: row.filled_at, lambda row: row.instrument.key
-        )
+        self.fills: AgedTable[Fill] = AgedTable("fills", Fill, lambda row: row.filled_at)
         self.history_fills: AgedTable[Execution] = AgedTable("history_fills", Execution, lambda row: row.filled_at)
         """Imported executions of the whole account: counted, never folded into positions."""
         self.round_trips: AgedTable[RoundTrip] = AgedTable(
@@ -437,9 +437,10 @@ class State:
         """Sequence number of the newest event ever emitted."""
         self.last_inputs: tuple[int, Snapshot] | None = None
         """The newest decision of this process whose event holds all its inputs, by number: later ones refer to it."""
-        self.looked_at: dict[str, tuple[object, ...]] = {}
-        """What the old fills of a security were like when they were last pruned, by its key: they need no look again
-        while that is the same."""
+        self.fill_reader: TableReader[Fill] = TableReader()
+        """What ``prune`` has seen of the fills."""
+        self.fills_pruned_before: datetime | None = None
+        """Older fills of a security need no look again, unless something changed there."""
         self._all: tuple[Table[Any], ...] = (
             self.signals,
             self.approvals,
@@ -548,7 +549,7 @@ class State:
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""
         self.last_inputs = None
-        self.looked_at = {}
+        self.fills_pruned_before = None
         for table in self._touched:
             table.rollback()
         self._touched.clear()

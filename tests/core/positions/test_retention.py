@@ -5,11 +5,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.plan import decide
-from apex_cli.core.market.calendar import previous_sessions, session_bounds
+from apex_cli.core.market.calendar import next_session, previous_sessions, session_bounds
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
@@ -137,6 +140,56 @@ def test_securities_are_pruned_each_by_itself() -> None:
     with_fills(("x", 1, 20), ("y", -1, 19), symbol="MSFT", state=state)
     prune(state, TODAY)
     assert list(state.fills) == ["a"]
+
+
+@settings(deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["AAPL", "MSFT"]), st.sampled_from([-2, -1, 1, 2]), st.booleans()),
+        min_size=10,
+        max_size=60,
+    )
+)
+def test_a_process_that_prunes_every_session_keeps_what_a_fresh_one_keeps(steps: Any) -> None:
+    """Whatever is traded on the way, and whatever of it is undone by a failing transaction."""
+    state, day = State(), TODAY
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retention, "MOST_OLD_FILLS", 3)
+        for number, (sessions, symbol, signed, fails) in enumerate(steps):
+            for _ in range(sessions):
+                day = next_session(day)
+            bounds = session_bounds(day)
+            assert bounds is not None
+            fill = Fill(
+                exec_id=f"e{number}",
+                instrument=make_instrument(symbol),
+                side=OrderSide.BUY if signed > 0 else OrderSide.SELL,
+                quantity=Quantity(D(abs(signed))),
+                price=Price(D(10)),
+                filled_at=bounds[0] + timedelta(minutes=number),
+            )
+            state.fills[fill.key] = fill
+            row = state.positions.get(symbol)
+            held = fold(
+                row.carried if row else None, [f for f in state.fills.values() if f.instrument == fill.instrument]
+            )
+            if held.position is None:
+                state.positions.pop(symbol, None)
+            else:
+                state.positions[symbol] = PositionRecord(
+                    position=held.position,
+                    current_price=Price(D(10)),
+                    priced_at=bounds[0],
+                    carried=row.carried if row else None,
+                )
+            state.settle()
+            fresh = state.committed()
+            prune(fresh, day)
+            prune(state, day)
+            if fails:
+                state.rollback()
+                prune(state, day)
+            assert (dict(state.fills), dict(state.positions)) == (dict(fresh.fills), dict(fresh.positions))
 
 
 def test_a_strategy_that_trades_rarely_keeps_its_own_round_trips() -> None:
