@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.adapters.state.store import TinyDbStore
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from msgspec.structs import replace
 store = TinyDbStore(Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
 print("ready", flush=True)

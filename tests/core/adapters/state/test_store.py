@@ -188,7 +188,7 @@ WRITER = """
 import pathlib, sys, msgspec
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.adapters.state.store import TinyDbStore
-from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 store = TinyDbStore(pathlib.Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
 for _ in range(int(sys.argv[2])):
     with store.transaction() as state:
