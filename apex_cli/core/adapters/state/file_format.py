@@ -316,11 +316,13 @@ class Backups:
 
     def _kept(self, kind: str) -> list[tuple[Backup, Path]]:
         found = []
-        for path in self.folder.glob(f"{kind}-*-*.json"):
-            with suppress(ValueError):
-                _, generation, stamp = path.stem.split("-")
-                taken_at = _stamped_at(stamp)
-                found.append((Backup(generation=int(generation), taken_at=taken_at, path=str(path)), path))
+        names = os.listdir(self.folder) if self.folder.is_dir() else ()  # noqa: PTH208 - names only, no paths
+        for name in names:
+            if name.startswith(f"{kind}-") and name.endswith(".json"):
+                with suppress(ValueError):
+                    _, generation, stamp = name.removesuffix(".json").split("-")
+                    taken_at, path = _stamped_at(stamp), self.folder / name
+                    found.append((Backup(generation=int(generation), taken_at=taken_at, path=str(path)), path))
         return sorted(found, key=lambda kept: kept[0].generation)
 
     def is_due(self, now: datetime) -> bool:
@@ -341,21 +343,22 @@ class Backups:
         self._remove_leftovers()
         name = f"{generation:010d}-{now.astimezone(UTC):{_STAMP}}.json"
         self._take_book(source.with_name(BROKER_BOOK), self.folder / f"broker-{name}")
-        for kept in self.all():
-            if kept.generation == generation:
-                return kept
+        kept = self._kept("state")
+        for backup, _ in kept:
+            if backup.generation == generation:
+                return backup
         path = self.folder / f"state-{name}"
         copy_file(source, path)
         self._newest = now
-        self._drop_old("state")
-        return Backup(generation=generation, taken_at=now, path=str(path))
+        taken = Backup(generation=generation, taken_at=now, path=str(path))
+        self._drop_old([*kept, (taken, path)])
+        return taken
 
     def _take_book(self, book: Path, path: Path) -> None:
         """Keep the simulated broker's book, if there is one that is not kept yet."""
-        kept = self.books()
-        if book.is_file() and path not in kept:
+        if book.is_file() and not path.exists():
             copy_file(book, path)
-            self._drop_old("broker")
+            self._drop_old(self._kept("broker"))
 
     def _remove_leftovers(self) -> None:
         """Remove what killed writers left of copies."""
@@ -363,8 +366,9 @@ class Backups:
             with suppress(OSError):
                 temporary.unlink()
 
-    def _drop_old(self, kind: str) -> None:
-        for _, old in self._kept(kind)[: -max(1, self._keep)]:
+    def _drop_old(self, kept: list[tuple[Backup, Path]]) -> None:
+        """Remove all but the newest of *kept*."""
+        for _, old in sorted(kept, key=lambda each: each[0].generation)[: -max(1, self._keep)]:
             with state_errors(old):
                 old.unlink(missing_ok=True)
 
