@@ -181,10 +181,18 @@ def _of_records(document: object, name: str, hints: FileHints, account: str) -> 
     from apex_cli.core.adapters.files.executions import broker_exports
     from apex_cli.core.text.records import find_records, records_table
 
-    records = [flat for record in find_records(document) if isinstance(record, dict) for flat in _legs(record)]
+    found = find_records(_text_keys(document))
+    records = [flat for record in found if isinstance(record, dict) for flat in _legs(record)]
     if not records:
         raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
     return broker_exports.read_broker_table(records_table(records, name), name, hints, account=account)
+
+
+def _text_keys(document: object) -> object:
+    """Return a document whose names are text: in YAML a name may be a number, or nothing."""
+    if isinstance(document, list):
+        return [_text_keys(item) for item in document]
+    return {str(key): _text_keys(value) for key, value in document.items()} if isinstance(document, dict) else document
 
 
 def _legs(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -448,6 +448,30 @@ def test_a_list_or_an_object_where_a_value_belongs_names_row_and_field(field: st
     assert f"executions[1].{field}" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "text", ["1: 2", "null: 3", "account: {1: 2}", "- {1: 2, legs: [{2: 3}]}", "executions: [{7: 8}]"]
+)
+def test_names_that_are_no_text_are_refused(text: str) -> None:
+    for reading in (read_executions, read_situation):
+        with pytest.raises(InputError):
+            reading(text.encode(), "a.yaml")
+
+
+@pytest.mark.parametrize("field", ["account.type", "account.regime", "account.equity_now", "order.symbol", "as_of"])
+def test_half_a_surrogate_pair_in_a_situation_is_refused_with_its_field(field: str) -> None:
+    section, _, name = field.partition(".")
+    document = {section: {name: "\ud800"} if name else "\ud800"}
+    with pytest.raises(InputError, match=field.replace(".", r"\.")) as caught:
+        read_situation(json.dumps(document).encode(), "s.json")
+    assert r"'\ud800'" in caught.value.message
+
+
+def test_a_number_that_means_two_things_is_refused_and_thousands_are_read() -> None:
+    with pytest.raises(InputError, match=r"quantity: '1\.234,5' is no number"):
+        read([{**ROW, "quantity": "1.234,5"}])
+    assert read([{**ROW, "quantity": "1,234"}]).executions[0].quantity == 1234
+
+
 @pytest.mark.parametrize("value", [True, 1.5])
 def test_an_identity_is_text_or_a_whole_number(value: Any) -> None:
     with pytest.raises(InputError, match="exec_id"):
