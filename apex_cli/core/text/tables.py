@@ -134,7 +134,8 @@ def named_rows(
     """
     import csv
 
-    reader = csv.DictReader(text.splitlines(), restval="")
+    delimiter = "," if "," in text.partition("\n")[0] else find_delimiter(text) or ","
+    reader = csv.DictReader(text.splitlines(), restval="", delimiter=delimiter)
     found = reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
     known = ", ".join((*needed, *(others or ())))
     if missing := [column for column in needed if column not in found]:

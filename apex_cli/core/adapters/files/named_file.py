@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from apex_cli.core.errors import InputError
+from apex_cli.core.text.content import decoded, unpacked
 
 MAX_BYTES = 50_000_000
 """Most bytes that are read of a file that is kept whole in memory."""
@@ -79,13 +80,14 @@ def read_named(path: Path, most: int = MAX_BYTES) -> bytes:
 
 
 def read_text_file(path: Path, what: str) -> str:
-    """Return the text of the file at *path*.
+    """Return the text of the file at *path*, whichever way it is packed and encoded.
 
     Raises:
         InputError: it cannot be read; *what* names its code.
     """
     try:
-        return read_named(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError(f"{what}_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None
+        return decoded(unpacked(read_named(path), path.name), path.name)[0]
+    except (OSError, InputError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it {error.message.removeprefix(f'{path.name} ')}"
+        message = f"{path} cannot be read: {str(reason).removesuffix('.')}."
+        raise InputError(f"{what}_unreadable", message, hint="Look there.") from None

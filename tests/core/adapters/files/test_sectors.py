@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,26 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, name: s
 
 
 def test_a_file_that_is_not_there_or_no_text_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\x00\x01\x02")
     for name in ("missing.csv", "bytes.csv"):
         with pytest.raises(InputError) as error:
             read_sectors(tmp_path / name)
         assert error.value.code == "sectors_unreadable"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_is_read_as_programs_of_offices_write_it(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    path = tmp_path / "sectors.csv"
+    path.write_bytes(f"symbol{delimiter}sector\r\nAAPL{delimiter}Hôtels\r\n".encode(encoding))
+    assert read_sectors(path) == {"AAPL": "Hôtels"}
+    (tmp_path / "sectors.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert read_sectors(tmp_path / "sectors.csv.gz") == {"AAPL": "Hôtels"}
+
+
+def test_a_comma_in_the_header_splits_the_table_whatever_else_stands_in_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "symbol,sector\nAAPL,phones; chips\nMSFT,programs; games\n")
+    assert read_sectors(path) == {"AAPL": "phones; chips", "MSFT": "programs; games"}
 
 
 def test_a_file_is_read_again_when_it_changes_and_not_otherwise(tmp_path: Path) -> None:
