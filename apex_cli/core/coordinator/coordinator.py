@@ -497,7 +497,8 @@ class Coordinator:
 
     def _end(self, outcomes: Sequence[Outcome]) -> None:
         """Record all that came to no decision in one commit, and report everything."""
-        self._report(self._recorded(outcomes))
+        if outcomes:
+            self._report(self._recorded(outcomes))
 
     def _recorded(self, outcomes: Sequence[Outcome]) -> list[SignalReport]:
         """Record all that came to no decision, and return what there is to report."""

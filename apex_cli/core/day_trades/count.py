@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from apex_cli.core.day_trades.flow import Countable, DayTradeFlow, by_security, in_trade_order, security_of
 from apex_cli.core.day_trades.regimes import UNLIMITED, Inferred, gate_equity, infer_regimes
@@ -172,7 +173,12 @@ def window_of(session: date, limits: DayTradeLimits) -> tuple[str, ...]:
     Source:
         FINRA Rule 4210(f)(8)(B)(ii): five business days. Brokers count trading days; half days are full days.
     """
-    return tuple(day.isoformat() for day in (*previous_sessions(session, limits.window_sessions - 1), session))
+    return _dates_to(session, limits.window_sessions)
+
+
+@lru_cache(maxsize=4)
+def _dates_to(session: date, sessions: int) -> tuple[str, ...]:
+    return tuple(day.isoformat() for day in (*previous_sessions(session, sessions - 1), session))
 
 
 def day_trade_status(
