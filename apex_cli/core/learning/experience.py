@@ -17,7 +17,12 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
 STEP = Decimal("0.0001")
-UNIT = 10_000
+UNIT, WEIGHT_UNIT, R_UNIT = 10_000, 100_000, 1_000_000
+"""What one is of the numbers that entries are compared by, of weights and of R, in which they are whole numbers."""
+
+Exact = int | Decimal
+"""A whole number, whose sums and products are exact, or one that is none."""
+
 SUM_PLACES, HALF_A_PLACE = Decimal("0.0000000001"), Decimal("0.00000000005")
 FADE = Decimal("0.9998")
 """What older sums keep of their weight with each lesson that joins them: about five thousand speak."""
@@ -47,7 +52,19 @@ WEIGHTS_REMEMBERED = 4
 class LessonFacts:
     """What follows from a lesson alone, worked out once: a lesson never changes."""
 
-    __slots__ = ("_beyond", "_expected", "_sums", "has_all_parts", "key", "lesson", "numbers", "score", "weight", "x")
+    __slots__ = (
+        "_beyond",
+        "_expected",
+        "_sums",
+        "has_all_parts",
+        "key",
+        "lesson",
+        "numbers",
+        "score",
+        "weight",
+        "weight_units",
+        "x",
+    )
 
     def __init__(self, lesson: Lesson) -> None:
         """Work out everything but what weights expected."""
@@ -58,8 +75,9 @@ class LessonFacts:
         self.numbers = numbers_of(conditions)
         self.score = plain_score(conditions)
         self.weight = weight_of(lesson)
+        self.weight_units = whole(self.weight * WEIGHT_UNIT)
         self.x = parts_of(conditions)
-        self._beyond: tuple[Weights, Decimal] | None = None
+        self._beyond: tuple[Weights, Exact] | None = None
         self._expected: dict[int, tuple[Weights, Decimal]] = {}
         self._sums: tuple[Weights, Summands] | None = None
 
@@ -74,10 +92,10 @@ class LessonFacts:
         self._expected[id(weights)] = weights, found
         return found
 
-    def beyond(self, weights: Weights) -> Decimal:
-        """Return R beyond what *weights*, the ones in force, expect of an entry like this one."""
+    def beyond(self, weights: Weights) -> Exact:
+        """Return R beyond what *weights*, the ones in force, expect of an entry like this one, in millionths."""
         if self._beyond is None or self._beyond[0] is not weights:
-            self._beyond = weights, self.lesson.r - self.expected(weights)
+            self._beyond = weights, whole((self.lesson.r - self.expected(weights)) * R_UNIT)
         return self._beyond[1]
 
     def sums(self, base: Weights) -> Summands:
@@ -127,11 +145,17 @@ def facts_of(lesson: Lesson) -> LessonFacts:
     return found
 
 
+def whole(number: Decimal) -> Exact:
+    """Return *number* as an ``int`` where it is one."""
+    found = int(number)
+    return found if found == number else number
+
+
 class Numbers(NamedTuple):
     """The numbers by which entries are compared, in the order of their names."""
 
     names: tuple[str, ...]
-    units: tuple[int | Decimal, ...]
+    units: tuple[Exact, ...]
     """In ten-thousandths."""
 
     are_whole: bool

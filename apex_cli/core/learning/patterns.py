@@ -8,11 +8,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import dist
-from operator import itemgetter, sub
+from operator import itemgetter, mul, sub
 from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import value_at
-from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, UNIT, LessonFacts, Numbers, facts_of, numbers_of
+from apex_cli.core.learning.experience import (
+    FOLLOWED_WEIGHT,
+    R_UNIT,
+    UNIT,
+    WEIGHT_UNIT,
+    Exact,
+    LessonFacts,
+    Numbers,
+    facts_of,
+    numbers_of,
+)
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
@@ -31,6 +41,10 @@ FARTHEST = Decimal("0.20")
 
 NEAR = FARTHEST * FARTHEST
 NEAR_UNITS = int(NEAR * UNIT**2)
+EVEN = 10**12
+CLOSE, FOLLOWED_TENTHS = 10 * EVEN, int(10 * FOLLOWED_WEIGHT)
+"""What a traded neighbour counts that differs in nothing, and what a followed one counts of that, in tenths."""
+
 LEAST_SHARED = 2
 """Numbers two entries must both have to be compared."""
 
@@ -123,49 +137,50 @@ class SimilarTrades:
         if last is not None:
             recent = [facts for facts in recent if facts.lesson.seq <= last]
         near = nearest(numbers_of(conditions), recent)
-        kernel = [_kernel(squared, facts.lesson) for squared, facts in near]
-        if effective_size(kernel) < LEAST_SIMILAR:
+        if effective_size([closeness for closeness, _ in near]) < LEAST_SIMILAR:
             return None
-        return _edge([facts for _, facts in near], kernel, weights, strategy)
+        return _edge(near, weights, strategy)
 
 
-def nearest(own: Numbers, recent: Sequence[LessonFacts]) -> list[tuple[Decimal, LessonFacts]]:
-    """Return the nearest forty and their mean square differences over what both have, 0..1, the nearest first."""
+def nearest(own: Numbers, recent: Sequence[LessonFacts]) -> list[tuple[Exact, LessonFacts]]:
+    """Return the nearest forty, the nearest first, and what they count: ``CLOSE`` where nothing differs."""
     found = []
     for facts in recent:
         other = facts.numbers
         mine, its = (own.units, other.units) if own.names == other.names else _shared(own, other)
         if own.are_whole and other.are_whole:
             apart = dist(mine, its)
-            total: int | Decimal = round(apart * apart)
+            total: Exact = round(apart * apart)
         else:
             total = sum([each * each for each in map(sub, mine, its)])
         size = len(mine)
         if size >= LEAST_SHARED and total < NEAR_UNITS * size:
             found.append((total / size, facts.lesson.seq, total, size, facts))
     found.sort(key=itemgetter(0, 1))
-    return [(Decimal(total) / (size * UNIT**2), facts) for _, _, total, size, facts in found[:MOST_NEIGHBOURS]]
+    return [(_closeness(total, size, facts.lesson), facts) for _, _, total, size, facts in found[:MOST_NEIGHBOURS]]
 
 
-def _shared(one: Numbers, other: Numbers) -> tuple[Sequence[Decimal | int], Sequence[Decimal | int]]:
+def _closeness(total: Exact, size: int, lesson: Lesson) -> Exact:
+    """Return what a neighbour counts whose *size* numbers differ by *total* of squares, in units."""
+    part, rest = divmod(total * EVEN, NEAR_UNITS * size)
+    near = (ONE - Decimal(total) / (size * UNIT**2) / NEAR) * EVEN if rest else EVEN - part
+    return near * (FOLLOWED_TENTHS if lesson.is_followed else 10)
+
+
+def _shared(one: Numbers, other: Numbers) -> tuple[Sequence[Exact], Sequence[Exact]]:
     """Return the numbers that both have."""
     known = dict(zip(other.names, other.units, strict=True))
     both = [(value, known[name]) for name, value in zip(one.names, one.units, strict=True) if name in known]
     return [value for value, _ in both], [value for _, value in both]
 
 
-def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
-    part = ONE - squared / NEAR
-    return part * FOLLOWED_WEIGHT if lesson.is_followed else part
-
-
-def _edge(near: Sequence[LessonFacts], kernel: Sequence[Decimal], weights: Weights, strategy: str) -> Edge:
-    rows = [facts.lesson for facts in near]
-    counts = [part * facts.weight for part, facts in zip(kernel, near, strict=True)]
-    total = sum(counts, ZERO)
-    beyond = sum([count * facts.beyond(weights) for count, facts in zip(counts, near, strict=True)], ZERO)
-    found = shift(beyond / total, total)
-    value = value_at(weights, near[0].key)
+def _edge(near: Sequence[tuple[Exact, LessonFacts]], weights: Weights, strategy: str) -> Edge:
+    rows = [facts.lesson for _, facts in near]
+    counts = [closeness * facts.weight_units for closeness, facts in near]
+    total = Decimal(sum(counts))
+    beyond = Decimal(sum(map(mul, counts, [facts.beyond(weights) for _, facts in near])))
+    found = shift(beyond / total / R_UNIT, total / (CLOSE * WEIGHT_UNIT))
+    value = value_at(weights, near[0][1].key)
     expected = (value + found).quantize(PLACES)
     bonus = min(max(ONE + GAIN * expected, LOWEST), HIGHEST).quantize(PLACES)
     wins = sum([row.is_win for row in rows])

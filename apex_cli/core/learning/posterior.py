@@ -12,7 +12,7 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from math import erf, sqrt
@@ -238,12 +238,11 @@ def below_zero(mean: Decimal, sd: Decimal) -> Decimal:
     return Decimal(repr(round((1 - erf(float(mean / sd) / sqrt(2))) / 2, 4))).quantize(PLACES)
 
 
-def effective_size(weights: Iterable[Decimal]) -> Decimal:
+def effective_size(weights: Sequence[Decimal | int]) -> Decimal:
     """Return how many equally weighted values say as much as these: (sum w)^2 / sum w^2; 0 without any.
 
     Source:
         L. Kish, *Survey Sampling*, 1965.
     """
-    found = list(weights)
-    squares = sum((weight * weight for weight in found), ZERO)
-    return sum(found, ZERO) ** 2 / squares if squares else ZERO
+    squares = sum([weight * weight for weight in weights])
+    return Decimal(sum(weights)) ** 2 / squares if squares else ZERO

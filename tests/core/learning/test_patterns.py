@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.learning.experience import LessonFacts, numbers_of
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
-from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, SimilarTrades, nearest
+from apex_cli.core.learning.patterns import CLOSE, HIGHEST, LOWEST, Edge, SimilarTrades, nearest
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, StrategyValue
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.side import PositionSide
@@ -138,7 +138,8 @@ def test_the_nearest_are_those_of_the_smallest_mean_square_difference(
     ]
     measured = [(plain_distance(own, row), seq) for seq, row in enumerate(rows)]
     expected = sorted((found, seq) for found, seq in measured if found is not None and found < D("0.04"))[:40]
-    assert [(found, each.lesson.seq) for found, each in nearest(numbers_of(made[0]), facts)] == expected
+    counts = [((1 - found / D("0.04")) * CLOSE, seq) for found, seq in expected]
+    assert [(closeness, each.lesson.seq) for closeness, each in nearest(numbers_of(made[0]), facts)] == counts
 
 
 class TestOutcomes:
