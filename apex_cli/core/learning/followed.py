@@ -170,7 +170,7 @@ class Course:
 
     def _meet(self, bar: Bar) -> Result | None:
         """Return the result that *bar* brings."""
-        row, entry, targets = self.row, self._entry, self._targets
+        row, entry = self.row, self._entry
         if bar.start < row.since or self._is_silent:
             return None
         sign = row.side.sign
@@ -180,17 +180,22 @@ class Course:
         self._before = bar.close
         if entry is None:
             entry = self._entry = bar.open
-            if not _is_between(entry, row.stop_loss, targets, sign):
+            if not _is_between(entry, row.stop_loss, self._targets, sign):
                 self._is_silent = True
                 return None
         exit_price = _stopped(bar, row.stop_loss, sign)
         if exit_price is not None:
             return Result(self._in_r(self._left * (exit_price - entry) * sign), bar.end)
+        self._take_targets(bar, entry)
+        return None if self._left else Result(self._in_r(ZERO), bar.end)
+
+    def _take_targets(self, bar: Bar, entry: Price) -> None:
+        """Take the part of each target that *bar* reaches."""
+        sign, targets = self.row.side.sign, self._targets
         while targets and (_best(bar, sign) - targets[0]) * sign >= ZERO:
             taken = self._left if len(targets) == 1 else self._part
             self._gained += taken * (_better(bar.open, targets.pop(0), sign) - entry) * sign
             self._left -= taken
-        return None if self._left else Result(self._in_r(ZERO), bar.end)
 
     def _at_the_end(self, now: datetime) -> Result | None:
         """Return what is left at the last close, once the time is over."""
@@ -255,9 +260,10 @@ def endings(state: State, bars: BarSource, now: datetime, courses: Courses | Non
         now: aware UTC.
         courses: kept from look to look, and changed in place.
     """
-    found, courses = [], {} if courses is None else courses
-    for name in [name for name in courses if name not in state.followed]:
+    courses = {} if courses is None else courses
+    for name in courses.keys() - state.followed.keys():
         del courses[name]
+    found = []
     for name, row in state.followed.items():
         known: SignalRecord | None = state.signals.get(row.signal_id)
         outcome = known.outcome if known is not None else None
@@ -266,15 +272,23 @@ def endings(state: State, bars: BarSource, now: datetime, courses: Courses | Non
         if outcome in {SignalOutcome.EXECUTED, SignalOutcome.UNKNOWN}:
             found.append(FollowedEnd(name=name))
             continue
-        course = courses.get(name)
-        if course is None or course.row is not row:
-            course = courses[name] = Course(row)
-        result = course.go_on(bars.bars(row.instrument.bars_name, after=row.since, until=min(now, row.until)), now)
-        if result is not None:
-            found.append(FollowedEnd(name=name, lesson=lesson_of(row, result)))
-        elif now >= row.until:
-            found.append(FollowedEnd(name=name))
+        course = courses[name] = _course_of(row, courses.get(name))
+        lesson = _lesson_by(course, bars, now)
+        if lesson is not None or now >= row.until:
+            found.append(FollowedEnd(name=name, lesson=lesson))
     return found
+
+
+def _course_of(row: Followed, known: Course | None) -> Course:
+    """Return the course of *row*, which goes on where it is known."""
+    return known if known is not None and known.row is row else Course(row)
+
+
+def _lesson_by(course: Course, bars: BarSource, now: datetime) -> Lesson | None:
+    """Return what a followed signal teaches whose result is known by *now*."""
+    row = course.row
+    result = course.go_on(bars.bars(row.instrument.bars_name, after=row.since, until=min(now, row.until)), now)
+    return None if result is None else lesson_of(row, result)
 
 
 def end_all(tx: State, ends: Iterable[FollowedEnd], now: datetime) -> None:

@@ -67,10 +67,7 @@ def values_of(weights: Weights, experience: Mapping[str, Experience], noise: Dec
         noise: variance of R of a trade of weight 1.
         base: what the sums are measured from.
     """
-    total = sum((row.weight for row in experience.values()), ZERO)
-    sums = [sum(column, ZERO) for column in zip(*(row.x for row in experience.values()), strict=True)]
-    score = (sum((row.score for row in experience.values()), ZERO) / total).quantize(PLACES)
-    parts = {name: (each / total).quantize(PLACES) for name, each in zip(PART_NAMES, sums, strict=True)}
+    score, parts = _centers(experience)
     beyond = {name: effect.mean - _effect(base, name) for name, effect in weights.effects.items()}
     found = dict(base.values)
     for market in MarketType:
@@ -78,6 +75,14 @@ def values_of(weights: Weights, experience: Mapping[str, Experience], noise: Dec
         if own:
             found |= _values_of_market(value_key(market, ""), own, noise, base, (score, parts, beyond))
     return replace(weights, values=found, centers={**parts, "score": score})
+
+
+def _centers(experience: Mapping[str, Experience]) -> tuple[Decimal, dict[str, Decimal]]:
+    """Return the mean score and the mean components."""
+    total = sum((row.weight for row in experience.values()), ZERO)
+    sums = [sum(column, ZERO) for column in zip(*(row.x for row in experience.values()), strict=True)]
+    score = (sum((row.score for row in experience.values()), ZERO) / total).quantize(PLACES)
+    return score, {name: (each / total).quantize(PLACES) for name, each in zip(PART_NAMES, sums, strict=True)}
 
 
 Center = tuple[Decimal, Mapping[str, Decimal], Mapping[str, Decimal]]

@@ -214,7 +214,7 @@ def _ridge(gram: Sequence[Sequence[Decimal]], products: Sequence[Decimal], noise
 def _inverse(matrix: Sequence[Sequence[Decimal]]) -> tuple[list[list[Decimal]], Decimal]:
     """Return the inverse of a positive definite matrix and the logarithm of its determinant, by Gauss and Jordan."""
     count = len(matrix)
-    rows = [[*row, *(ONE if at == place else ZERO for place in range(count))] for at, row in enumerate(matrix)]
+    rows = [[*row, *_only(at, ONE, count)] for at, row in enumerate(matrix)]
     log_determinant = ZERO
     for at in range(count):
         pivot = rows[at][at]

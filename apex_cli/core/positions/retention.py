@@ -130,16 +130,20 @@ def _prune_history(state: State, cutoff: datetime) -> None:
     if not state.history_fills.older_than(cutoff):
         return
     for rows in by_security(state.history_fills.values()).values():
-        old = [row for row in rows if row.filled_at < cutoff and isinstance(row, Execution)]
-        if not old:
-            continue
-        held = old[0].held_before or ZERO
-        for row in old:
-            held += row.quantity * row.side.sign
-            del state.history_fills[row.key]
-        first = rows[len(old)] if len(old) < len(rows) else None
-        if isinstance(first, Execution):
-            state.history_fills[first.key] = replace(first, held_before=held)
+        executions = [row for row in rows if isinstance(row, Execution)]
+        if executions[0].filled_at < cutoff:
+            _prune_executions(state, executions, cutoff)
+
+
+def _prune_executions(state: State, rows: list[Execution], cutoff: datetime) -> None:
+    """Drop the old *rows* of one security, of which the first one is old."""
+    held = rows[0].held_before or ZERO
+    for row in rows:
+        if row.filled_at >= cutoff:
+            state.history_fills[row.key] = replace(row, held_before=held)
+            return
+        held += row.quantity * row.side.sign
+        del state.history_fills[row.key]
 
 
 def _prune_round_trips(state: State) -> None:
@@ -191,10 +195,15 @@ def _prune_orders_and_brackets(state: State, cutoff: datetime) -> None:
     in_use.update(row.bracket_id for row in state.approvals.values() if row.bracket_id)
     for name in [n for n, r in state.orders.items() if r.updated_at < cutoff and r.order.bracket_id not in in_use]:
         del state.orders[name]
-    ended = [row for row in state.brackets.values() if row.created_at < cutoff and row.bracket_id not in in_use]
+    _prune_brackets(state, cutoff, in_use)
+
+
+def _prune_brackets(state: State, cutoff: datetime, in_use: set[str]) -> None:
+    """Drop old brackets that are neither *in_use* nor named by an order or a fill."""
+    ended = [name for name, row in state.brackets.items() if row.created_at < cutoff and row.bracket_id not in in_use]
     if ended:
-        in_use.update(record.order.bracket_id for record in state.orders.values())
-        in_use.update(fill.bracket_id for fill in state.fills.values())
-    for bracket in ended:
-        if bracket.bracket_id not in in_use:
-            del state.brackets[bracket.bracket_id]
+        named = {record.order.bracket_id for record in state.orders.values()}
+        named.update(fill.bracket_id for fill in state.fills.values())
+        for name in ended:
+            if name not in named:
+                del state.brackets[name]
