@@ -23,7 +23,7 @@ from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
@@ -272,9 +272,7 @@ _FILLS = Table[Fill](
     Column("", lambda f: f.role, "Role", shown=lambda role: role.lower() if role else DASH),
     Column("", lambda f: f.side, "Side"),
     Column("", lambda f: f.quantity, "Qty", shown=units, is_right=True),
-    Column(
-        "", lambda f: f.price, "Price", cell=lambda f: marked(f.price, is_theoretical=f.is_theoretical), is_right=True
-    ),
+    price_column("", lambda f: f.price, "Price", lambda f: f.is_theoretical),
     Column("", lambda f: f.cost, "Commission", shown=money, rank=SECOND, is_right=True),
     Column("", lambda f: f.exec_id, "Execution", rank=LAST),
 )

@@ -12,13 +12,12 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Fields, Figure, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
     gain,
     in_both,
-    marked,
     moment,
     money,
     number,
@@ -38,22 +37,8 @@ ROUND_TRIPS = Table[RoundTrip](
     Column("symbol", lambda t: t.instrument.key, "Symbol", shown=bold),
     Column("side", lambda t: t.side, "Side"),
     Column("quantity", lambda t: number(t.quantity), "Qty", cell=lambda t: units(t.quantity), is_right=True),
-    Column(
-        "entry_price",
-        lambda t: t.entry_price,
-        "Entry",
-        cell=lambda t: marked(t.entry_price, is_theoretical=t.is_theoretical),
-        rank=SECOND,
-        is_right=True,
-    ),
-    Column(
-        "exit_price",
-        lambda t: t.exit_price,
-        "Exit",
-        cell=lambda t: marked(t.exit_price, is_theoretical=t.is_theoretical),
-        rank=SECOND,
-        is_right=True,
-    ),
+    price_column("entry_price", lambda t: t.entry_price, "Entry", lambda t: t.is_theoretical, SECOND),
+    price_column("exit_price", lambda t: t.exit_price, "Exit", lambda t: t.is_theoretical, SECOND),
     Column("entry_time", lambda t: t.entry_time),
     Column("exit_time", lambda t: t.exit_time, "Closed", shown=moment, rank=THIRD, place=1),
     Column("pnl", lambda t: t.pnl, "P&L", shown=gain, is_right=True),

@@ -15,7 +15,7 @@ from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals, position_handles
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
@@ -79,22 +79,8 @@ POSITIONS = Table[PositionView](
     Column("symbol", lambda v: v.symbol, "Symbol", cell=_symbol_cell),
     Column("side", lambda v: v.side, "Side"),
     Column("quantity", lambda v: number(v.quantity), "Qty", cell=lambda v: units(v.quantity), is_right=True),
-    Column(
-        "entry_price",
-        lambda v: v.entry_price,
-        "Entry",
-        cell=lambda v: marked(v.entry_price, is_theoretical=v.is_entered_at_theory),
-        rank=SECOND,
-        is_right=True,
-    ),
-    Column(
-        "current_price",
-        lambda v: v.current_price,
-        "Last",
-        cell=lambda v: marked(v.current_price, is_theoretical=v.is_theoretical),
-        rank=SECOND,
-        is_right=True,
-    ),
+    price_column("entry_price", lambda v: v.entry_price, "Entry", lambda v: v.is_entered_at_theory, SECOND),
+    price_column("current_price", lambda v: v.current_price, "Last", lambda v: v.is_theoretical, SECOND),
     Column("priced_at", lambda v: v.priced_at),
     Column("pnl", lambda v: v.pnl, "P&L", shown=gain, is_right=True),
     Column(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from itertools import compress
 from typing import Any, Generic, TypeVar
 
 from apex_cli.core.model.base import Value
 from apex_cli.presenters.screen.blocks import FIRST, Cell, Fields, Grid, Head, Tone
+from apex_cli.presenters.screen.formats import marked
 
 T = TypeVar("T")
 
@@ -36,6 +38,21 @@ class Column(Value, Generic[T], frozen=True):
 
     place: int = 0
     """Columns are drawn in the order of their places, those of one place in the order of the JSON; ids come last."""
+
+
+def price_column(
+    key: str,
+    price_of: Callable[[T], Decimal | None],
+    title: str,
+    is_theoretical: Callable[[T], bool],
+    rank: int = FIRST,
+) -> Column[T]:
+    """Return the column of a price, which has a mark where a model made it."""
+
+    def cell(row: T) -> str:
+        return marked(price_of(row), is_theoretical=is_theoretical(row))
+
+    return Column(key, price_of, title, cell=cell, rank=rank, is_right=True)
 
 
 class Table(Generic[T]):
