@@ -81,11 +81,7 @@ def set_(
     if problems:
         raise ConfigError("config_invalid", problems[0].sentence, hint="Nothing was changed.")
     before = _plain(path, _value(call.settings, path))
-    _replace(call, file, with_value(file.read_text(encoding="utf-8-sig"), path, value))
-    now = _plain(path, _value(_read(call), path))
-    data = {"file": str(file), "key": path, "was": before, "now": now}
-    rows = (("Key", path), ("Was", _scalar(before)), ("Is", _scalar(now)))
-    call.out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
+    _change(call, file, path, before, with_value(file.read_text(encoding="utf-8-sig"), path, value))
 
 
 @command("config unset", "risk.capital", app=app)
@@ -98,6 +94,11 @@ def unset(call: Call, key: KeyArgument) -> None:
     text = without_value(file.read_text(encoding="utf-8-sig"), path)
     if text is None:
         raise NothingToDo("not_set", f"{file} does not set {path}.", hint="apex config get shows where it comes from.")
+    _change(call, file, path, before, text)
+
+
+def _change(call: Call, file: Path, path: str, before: object, text: str) -> None:
+    """Put *text* into *file*, and show what that made of the value at *path*."""
     _replace(call, file, text)
     now = _plain(path, _value(_read(call), path))
     data = {"file": str(file), "key": path, "was": before, "now": now}
