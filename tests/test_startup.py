@@ -153,6 +153,8 @@ def loaded_by(line: str, folder: Path, home: Path) -> tuple[set[str], list[str]]
 def test_a_client_library_brings_no_numpy_until_something_uses_it() -> None:
     code = """
 import sys
+import apex_cli
+apex_cli.is_program = True
 from apex_cli.core.adapters.ib.library import load_library
 load_library("ib_insync")
 assert "numpy" not in sys.modules
@@ -163,6 +165,17 @@ prices.emit(1)
 prices.emit(4)
 import numpy
 assert means == [1, 2.5] and numpy.linalg.norm([3, 4]) == 5
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_in_a_program_of_others_a_client_library_has_numpy_itself() -> None:
+    code = """
+from apex_cli.core.adapters.ib.library import load_library
+load_library("ib_insync")
+import eventkit.ops.array, numpy
+assert eventkit.ops.array.np is numpy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
+import apex_cli
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ConfigError
 
@@ -43,9 +44,10 @@ def _numpy_when_used() -> Iterator[None]:
     """Let what is imported meanwhile have numpy only once it uses it.
 
     Both libraries are built on eventkit, whose operators on arrays want numpy; nobody here calls them, and to import
-    numpy takes longer than all the rest. With other threads, which may want the real one at this moment, it is.
+    numpy takes longer than all the rest. In a program of others, and with other threads, which may want the real one
+    at this moment, it is.
     """
-    if "numpy" in sys.modules or threading.active_count() > 1:
+    if "numpy" in sys.modules or not apex_cli.is_program or threading.active_count() > 1:
         yield
         return
     stand_in = ModuleType("numpy")
