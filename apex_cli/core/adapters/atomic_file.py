@@ -162,14 +162,14 @@ def write_all(descriptor: int, data: bytes | bytearray, path: Path) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
-def write_together(descriptor: int, parts: Sequence[bytes], path: Path) -> None:
-    """Write all *parts*, in one call of the system where that is possible."""
+def write_together(descriptor: int, parts: Sequence[bytes], size: int, path: Path) -> None:
+    """Write all *parts*, *size* bytes, in one call of the system where that is possible."""
     if not hasattr(os, "writev"):
         write_all(descriptor, b"".join(parts), path)
         return
     _fault("write", path)
     written = os.writev(descriptor, parts)
-    if written < sum(map(len, parts)):
+    if written < size:
         rest = memoryview(b"".join(parts))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -305,8 +305,9 @@ def write_unsynced(path: Path, parts: Sequence[bytes], make_safe: Callable[[], N
         StateError: it could not be written, and the old version stands.
     """
     with state_errors(path), _successor(path) as descriptor:
-        _reserve(descriptor, sum(map(len, parts)))
-        write_together(descriptor, parts, path)
+        size = sum(map(len, parts))
+        _reserve(descriptor, size)
+        write_together(descriptor, parts, size, path)
         make_safe()
 
 

@@ -2,9 +2,10 @@
 
 ``state.wal`` starts with the boot of the machine that it belongs to and a whole state file. One line for each later
 commit follows, then zeros, so that a line changes neither the size nor the place of the file. ``state.json`` is
-replaced at every commit all the same, only nobody waits until it is on the disk: what a process renamed stays when the
-process dies. It may be lost when the machine stops. So the log means nothing in the boot it was written in, and after
-another boot it brings the file to its newest commit. Each step must give the checksum that the file had then.
+replaced at every commit all the same, only nobody waits until it is on the disk, nor sends it there: what a process
+renamed stays when the process dies. It may be lost, or be empty, when the machine stops. So the log means nothing in
+the boot it was written in, and after another boot it brings the file to its newest commit. Each step must give the
+checksum that the file had then.
 """
 
 from __future__ import annotations
