@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -114,7 +114,7 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     if token and not _TOKEN_FORM.fullmatch(token):
         raise _wrong(TOKEN, "is no token of a bot, which looks like 123456:ABC-DEF...", "Copy it from @BotFather.")
     chats = _chats(reported.get(CHAT_ID, ""))
-    users = _users(reported.get(USER_IDS, ""), chats)
+    people = tuple(_people(reported.get(USER_IDS, "")))
     flex_token = reported.get(FLEX_TOKEN, "").strip()
     if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
         raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
@@ -126,8 +126,8 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
         token=token,
         chat_id=next(iter(chats), None),
         chats=chats,
-        users=users,
-        roles=_roles(reported.get(USER_IDS, "")),
+        users={user: name for user, name, _ in people} or _private(chats),
+        roles={user: role for user, _, role in people if role is not None},
         urls=urls,
         flex_token=flex_token,
         webhook_urls=webhook_urls,
@@ -200,7 +200,7 @@ def is_door_name(name: str) -> bool:
 def _chats(text: str) -> dict[int, Role]:
     """Return chat id -> role, in the order in which they are named: 5550001111, -1001234:look."""
     chats: dict[int, Role] = {}
-    for part in re.split(r"[,\s]+", text.strip()) if text.strip() else ():
+    for part in text.replace(",", " ").split():
         chat, _, role = part.partition(":")
         if role and role not in list(Role):
             raise _wrong(CHAT_ID, f"gives a chat a role that is none of {', '.join(Role)}", "Write -1001234:look.")
@@ -208,31 +208,23 @@ def _chats(text: str) -> dict[int, Role]:
     return chats
 
 
-def _users(text: str, chats: Mapping[int, Role]) -> dict[int, str]:
-    """Return user id -> name; without any those of the private chats."""
-    if not text.strip():
-        private = [chat for chat in chats if chat > 0]
-        return {chat: f"you {number}" if number > 1 else "you" for number, chat in enumerate(private, 1)}
-    users: dict[int, str] = {}
-    for number, part in enumerate(re.split(r"[,\s]+", text.strip()), 1):
-        user, _, name = part.partition(":")[0].partition("=")
+def _people(text: str) -> Iterator[tuple[int, str, Role | None]]:
+    """Yield id, name and role of everybody who is named: 123456=anna:look. A role may be left out."""
+    for number, part in enumerate(text.replace(",", " ").split(), 1):
+        person, _, role = part.partition(":")
+        user, _, name = person.partition("=")
         if name and not re.fullmatch(r"[A-Za-z][\w.-]{0,30}", name):
             raise _wrong(USER_IDS, "names somebody with other signs than letters and digits", "Write 123456=anna.")
-        users[_number(USER_IDS, user)] = name or f"user {number}"
-    return users
-
-
-def _roles(text: str) -> dict[int, Role]:
-    """Return user id -> role of those that have one: 123456=anna:look."""
-    roles: dict[int, Role] = {}
-    for part in re.split(r"[,\s]+", text.strip()):
-        user, _, role = part.partition(":")
         if role and role not in list(Role):
             known = ", ".join(Role)
             raise _wrong(USER_IDS, f"gives somebody a role that is none of {known}", "Write 123456=anna:look.")
-        if role:
-            roles[_number(USER_IDS, user.partition("=")[0])] = Role(role)
-    return roles
+        yield _number(USER_IDS, user), name or f"user {number}", Role(role) if role else None
+
+
+def _private(chats: Mapping[int, Role]) -> dict[int, str]:
+    """Return user id -> name of those whose private chats these are."""
+    private = [chat for chat in chats if chat > 0]
+    return {chat: f"you {number}" if number > 1 else "you" for number, chat in enumerate(private, 1)}
 
 
 def _number(name: str, text: str) -> int:

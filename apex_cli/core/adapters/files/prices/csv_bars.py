@@ -35,6 +35,7 @@ from apex_cli.core.model.spelling import COINS, canonical_ticker
 from apex_cli.core.model.vendor_marks import PREFIXES
 from apex_cli.core.text.columns import FileHints
 from apex_cli.core.text.content import unpacked
+from apex_cli.core.text.problems import unusable
 
 if TYPE_CHECKING:
     from apex_cli.core.analysis.unknown_splits import UnknownSplit
@@ -435,7 +436,8 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+        what = f"cannot be read: {error.strerror}"
+        raise unusable(str(path), what, f"Correct {path.name}.", code="bars_unreadable") from None
 
 
 def _size(path: Path) -> int:
@@ -555,7 +557,3 @@ def _paths(folder: Path) -> list[Path]:
             details={"folder": str(folder)},
         ) from None
     return [path for path in paths if _bare_name(path).lower().endswith((*ENDINGS, *UNREAD))]
-
-
-def _unreadable(path: Path, what: str) -> InputError:
-    return InputError("bars_unreadable", f"{path} {what}.", hint=f"Correct {path.name}.", details={"file": str(path)})
