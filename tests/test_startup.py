@@ -14,7 +14,7 @@ import pytest
 
 from apex_cli.core.adapters.files.prices.plain_bars import LEAST_BYTES
 from apex_cli.core.market.calendar import SATURDAY
-from apex_cli.core.text.documents import _PATTERNS
+from apex_cli.core.text.yaml_text import _PATTERNS
 
 NEVER = {
     "apprise",

@@ -27,7 +27,7 @@ from apex_cli.core.errors import BrokerError, ConfigError, InputError, missing_e
 from apex_cli.core.model.base import Value
 from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
-from apex_cli.core.text.documents import YamlProblem, parse_yaml
+from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 MOST_REPLAYS = 10_000

@@ -67,7 +67,7 @@ def set_(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="As in the file: 0.01, true, [AAPL, MSFT].")],
 ) -> None:
     """Put one value into the file; its comments and its order stay."""
-    from apex_cli.core.text.documents import YamlProblem, parse_yaml
+    from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
     from apex_cli.settings.edit import with_value
     from apex_cli.settings.validation import fields
 

@@ -115,7 +115,7 @@ def parse_config(text: str, path: Path) -> dict[object, object]:
     Raises:
         ConfigError: it is no YAML, or no mapping.
     """
-    from apex_cli.core.text.documents import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
 
     try:
         document = parse_yaml(text)
@@ -163,7 +163,7 @@ def read_overrides(environ: Mapping[str, str]) -> dict[str, object]:
     Raises:
         ConfigError: the text of one is no YAML value.
     """
-    from apex_cli.core.text.documents import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
 
     overrides: dict[str, object] = {}
     for name in sorted(environ):

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 from apex_cli.core.text.columns import Row, Table, plain_name
-from apex_cli.core.text.documents import parse_json
 from apex_cli.core.text.problems import shown, unusable
 
 MAX_CELLS = 2000
@@ -28,6 +27,8 @@ def json_table(text: str, name: str) -> Table:
 
 
 def _document(text: str, name: str) -> object:
+    from apex_cli.core.text.json_text import parse_json
+
     try:
         return parse_json(text, dict)
     except ValueError as error:

@@ -25,10 +25,11 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.text.cells import read_when
 from apex_cli.core.text.columns import FileHints, Row, Table
 from apex_cli.core.text.content import decoded, unpacked
-from apex_cli.core.text.documents import YamlProblem, parse_json, parse_yaml
+from apex_cli.core.text.json_text import parse_json
 from apex_cli.core.text.problems import Problems, invalid, shown
 from apex_cli.core.text.tables import find_delimiter, split_rows
 from apex_cli.core.text.workbooks import workbook_rows
+from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 
 EXECUTION_FIELDS = (
     "time",

@@ -15,7 +15,6 @@ from apex_cli.core.model.option_rule import OptionRule, read_days
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.text.cells import exact
-from apex_cli.core.text.documents import parse_json
 from apex_cli.core.text.problems import Refused, key_name, shown, suggest
 
 SIGNAL_INVALID = "signal_invalid"
@@ -296,6 +295,8 @@ def _delta(value: object) -> Decimal:
 
 def _mapping(value: object, allowed: str) -> Mapping[Any, object]:
     """Return a mapping, or the one that a JSON object in a cell stands for."""
+    from apex_cli.core.text.json_text import parse_json
+
     if isinstance(value, str) and len(value) <= MAX_METADATA_TEXT * MAX_METADATA_KEYS:
         try:
             value = parse_json(value, dict)

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -717,3 +719,22 @@ def test_a_price_survives_every_format(price: Decimal) -> None:
     )
     assert [str(batch.signals[0].entry_price) for batch in rows] == [text] * 3
     assert len({batch.signals[0].signal_id for batch in rows}) == 1
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_nothing_is_imported_while_a_file_of_signals_is_open(tmp_path: Path, name: str) -> None:
+    """An import opens files: with few descriptors left it would fail, and the file would be called unreadable."""
+    (tmp_path / name).write_text('{"symbol": "AAPL", "signal_type": "BUY", "entry_price": 10, "stop_loss": 9}\n')
+    program = (
+        "import sys\n"
+        "from datetime import UTC, datetime\n"
+        "from pathlib import Path\n"
+        "from apex_cli.core.adapters.files.signals.signal_sources import FileSource\n"
+        "before = set(sys.modules)\n"
+        "(batch,) = FileSource([Path(sys.argv[1])]).poll(datetime(2026, 3, 2, tzinfo=UTC))\n"
+        "print(len(batch.signals), sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "1 []\n"

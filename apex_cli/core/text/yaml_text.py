@@ -1,6 +1,6 @@
-"""JSON and YAML to plain values: exact numbers, no duplicate keys; in YAML no aliases and no tags either.
+"""YAML text to plain values: exact numbers, no duplicate keys, no aliases, no tags.
 
-Numbers and words of YAML follow its 1.2 core schema, so ``ON`` and ``NO`` stay tickers and
+Numbers and words follow the YAML 1.2 core schema, so ``ON`` and ``NO`` stay tickers and
 ``12:30`` stays text. Fractions become ``Decimal`` from their own text, never through float.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
@@ -21,9 +20,6 @@ from apex_cli.core.errors import EXHAUSTING
 
 if TYPE_CHECKING:
     import yaml
-
-MAX_INT_TEXT = 400
-"""Digits of a whole number in JSON beyond which it stays text."""
 
 MAX_DEPTH = 50
 """Deepest nesting of lists and mappings."""
@@ -47,55 +43,6 @@ _FORBIDDEN = f"{_FORBIDDEN_ASCII}\x80-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff"
 
 _HALF = "half a surrogate pair is not a character"
 _SURROGATE = "[\ud800-\udfff]"
-
-
-Pairs = list[tuple[str, object]]
-
-
-def once(pairs: Pairs) -> dict[str, object]:
-    """Return a JSON object.
-
-    Raises:
-        ValueError: a name comes twice.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError(f"{given_twice(pairs)!r} is given twice")
-    return found
-
-
-def given_twice(pairs: Pairs) -> str:
-    """Return the name that comes most often."""
-    return Counter(name for name, _ in pairs).most_common(1)[0][0]
-
-
-def parse_json(text: str, objects: Callable[[Pairs], object] = once) -> object:
-    """Return a JSON document as plain values, fractions as Decimal; NaN and what is no sane number stay text.
-
-    Args:
-        text: the document.
-        objects: makes an object of names and values; by default a name must not come twice.
-
-    Raises:
-        ValueError: it is no JSON, or nested too deeply.
-    """
-    import json
-
-    try:
-        return json.loads(text, parse_float=_fraction, parse_int=_whole, parse_constant=str, object_pairs_hook=objects)
-    except EXHAUSTING:
-        raise ValueError("nested too deeply") from None
-
-
-def _fraction(text: str) -> Decimal | str:
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        return text
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if len(text) <= MAX_INT_TEXT else text
 
 
 class YamlProblem(ValueError):  # noqa: N818 - a verdict on a text, caught in one place

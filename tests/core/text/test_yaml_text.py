@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.text import documents
-from apex_cli.core.text.documents import MAX_DEPTH, YamlProblem, parse_yaml
+from apex_cli.core.text import yaml_text
+from apex_cli.core.text.yaml_text import MAX_DEPTH, YamlProblem, parse_yaml
 
 
 @pytest.fixture(params=["as installed", "pure Python"], autouse=True)
@@ -20,9 +20,9 @@ def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Run every test with both parsers: PyYAML has no C parser where it has no wheel."""
     if request.param == "pure Python":
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
-    documents._loader_class.cache_clear()
+    yaml_text._loader_class.cache_clear()
     yield
-    documents._loader_class.cache_clear()
+    yaml_text._loader_class.cache_clear()
 
 
 def problem(text: str) -> YamlProblem:
@@ -118,7 +118,7 @@ class TestLoadingTheLibrary:
 
     LOADED = (
         "import copy, datetime, pickle, re, threading, apex_cli\n"
-        "from apex_cli.core.text.documents import parse_yaml\n"
+        "from apex_cli.core.text.yaml_text import parse_yaml\n"
         "{before}\n"
         "assert parse_yaml('a: 1') == {{'a': 1}}\n"
         "import yaml\n"
@@ -184,21 +184,3 @@ class TestLoadingTheLibrary:
             "else: raise AssertionError\n"
         )
         self.loaded(before, then)
-
-
-class TestJson:
-    def test_numbers_are_exact_and_what_is_no_sane_number_stays_text(self) -> None:
-        huge = "1e99999999999999999999"
-        found = documents.parse_json(f"[0.10, 7, NaN, -Infinity, {'9' * 500}, {huge}]")
-        assert found == [Decimal("0.10"), 7, "NaN", "-Infinity", "9" * 500, huge]
-        assert str(found).startswith("[Decimal('0.10'), ")
-
-    def test_a_name_that_comes_twice_is_refused_unless_the_reader_takes_it(self) -> None:
-        with pytest.raises(ValueError, match="'a' is given twice"):
-            documents.parse_json('{"b": {"a": 1, "a": 2}}')
-        assert documents.parse_json('{"a": 1, "a": 2}', dict) == {"a": 2}
-
-    @pytest.mark.parametrize("text", ["", "{", "[1,]", "[" * 100_000])
-    def test_anything_else_is_a_value_error(self, text: str) -> None:
-        with pytest.raises(ValueError, match=r"."):
-            documents.parse_json(text)
