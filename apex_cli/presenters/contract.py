@@ -451,13 +451,22 @@ class DayTrades(TypedDict):
     window: list[str]
     day_trades_by_session: dict[str, int]
     window_count: int
+    alternative_counts: dict[str, int]
+    uncertain: bool
     remaining: int | None
     forecast: list[int | None]
+    broker_forecast: list[int | None]
     broker_remaining: int | None
     mismatch: bool
-    order: dict[str, Any] | None
-    intraday: dict[str, Any]
+    order: risk.OrderVerdict | None
+    intraday: risk.IntradayMargin
     partial: bool
+    regime_at: datetime
+    mismatch_reason: str
+    opened_today: list[str]
+    leaves_window: dict[str, str | None]
+    spreads: list[risk.SpreadDayTrades]
+    deficits: risk.Deficits
 
 
 class Heartbeat(TypedDict):

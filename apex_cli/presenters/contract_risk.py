@@ -1,8 +1,8 @@
-"""The JSON of what is at risk, as types; ``contract`` puts them to their commands."""
+"""The JSON of what is at risk, and of day trades, as types; ``contract`` puts them to their commands."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, TypedDict
 
@@ -112,3 +112,58 @@ class Risk(TypedDict):
     limits: list[LimitUse]
     remarks: list[str]
     left_out: list[LeftOut]
+
+
+class VerdictReason(TypedDict):
+    """Why an order is warned of or blocked."""
+
+    code: str
+    message: str
+
+
+class OrderVerdict(TypedDict):
+    """What the day-trade rules say of the order that was asked about."""
+
+    decision: str
+    reasons: list[VerdictReason]
+    closing_quantity: float
+    opening_quantity: float
+    offer_quantity: float | None
+
+
+class IntradayMargin(TypedDict):
+    """The intraday margin level around an order; null where it is not known."""
+
+    level_before: Decimal | None
+    level_after: Decimal | None
+    reducing: bool | None
+    deficit: Decimal | None
+    de_minimis: bool | None
+
+
+class SpreadDayTrades(TypedDict):
+    """Option day trades of one underlying in one session that a broker may count as one."""
+
+    session_date: str
+    underlying: str
+    day_trades: int
+    as_units: int
+
+
+class Deficit(TypedDict):
+    """An intraday margin deficit that is neither met nor lapsed, and its deadlines."""
+
+    session_date: str
+    amount: Decimal
+    de_minimis: bool
+    ideally_by: date | None
+    before_freeze_by: date | None
+    lapses_on: date | None
+
+
+class Deficits(TypedDict):
+    """The intraday margin deficits that are kept, and what they may lead to."""
+
+    outstanding: list[Deficit]
+    unmet_in_12_months: int
+    frozen_until: date | None
