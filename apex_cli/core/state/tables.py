@@ -224,7 +224,7 @@ class TableReader(Generic[R]):
 class AgedTable(Table[R]):
     """Rows with the oldest ones at hand, and with the number of each kind."""
 
-    __slots__ = ("_age_of", "_ages", "_counts", "_kind_of")
+    __slots__ = ("_age_of", "_ages", "_counts", "_kind_of", "_reader")
 
     def __init__(
         self, name: str, row_type: type[R], age_of: Callable[[R], Any], kind_of: Callable[[R], Hashable] = type
@@ -239,10 +239,10 @@ class AgedTable(Table[R]):
         """
         super().__init__(name, row_type)
         self._age_of, self._kind_of = age_of, kind_of
-        self._ages: list[tuple[Any, str]] | None = None
-        """None: nobody has asked since the rows were loaded, or a change was undone."""
-
+        self._ages: list[tuple[Any, str]] = []
         self._counts: Counter[Hashable] = Counter()
+        self._reader: TableReader[R] = TableReader()
+        """What the ages and counts were made of: they are brought up to date when somebody asks."""
 
     def oldest_first(self) -> Iterator[R]:
         """Yield the rows, the oldest first; those that were yielded may be removed meanwhile."""
@@ -261,42 +261,14 @@ class AgedTable(Table[R]):
         return self._counts
 
     def _in_order(self) -> list[tuple[Any, str]]:
-        if self._ages is None:
-            self._ages = sorted((self._age_of(row), key) for key, row in self._rows.items())
-            self._counts = Counter(map(self._kind_of, self._rows.values()))
-        return self._ages
-
-    def __setitem__(self, key: str, row: R) -> None:
-        """Add or replace the row."""
-        old = self._rows.get(key)
-        super().__setitem__(key, row)
-        if self._ages is not None:
+        for key, old, new in self._reader.changes(self):
             if old is not None:
-                self._forget(key, old)
-            insort(self._ages, (self._age_of(row), key))
-            self._counts[self._kind_of(row)] += 1
-
-    def __delitem__(self, key: str) -> None:
-        """Remove the row; KeyError when there is none."""
-        row = self._rows[key]
-        super().__delitem__(key)
-        if self._ages is not None:
-            self._forget(key, row)
-
-    def _forget(self, key: str, row: R) -> None:
-        ages = self._in_order()
-        del ages[bisect_left(ages, (self._age_of(row), key))]
-        self._counts[self._kind_of(row)] -= 1
-
-    def load(self, rows: dict[str, R]) -> None:
-        """Start over with *rows*, unchanged."""
-        super().load(rows)
-        self._ages = None
-
-    def rollback(self) -> None:
-        """Undo everything since ``settle``."""
-        super().rollback()
-        self._ages = None
+                del self._ages[bisect_left(self._ages, (self._age_of(old), key))]
+                self._counts[self._kind_of(old)] -= 1
+            if new is not None:
+                insort(self._ages, (self._age_of(new), key))
+                self._counts[self._kind_of(new)] += 1
+        return self._ages
 
 
 class SecurityTable(Table[R]):
