@@ -76,13 +76,13 @@ class Moves:
         """Return what ``correlation_of_closes`` does; where all bars end together each history is looked at once.
 
         Arrays give it to nine places by one product. Where that is too near to the middle between two numbers of four
-        places the exact sums decide.
+        places, or to nothing with its sign, the exact sums decide.
         """
         if self._returns is not None and other._returns is not None and self._mark == other._mark:
             near = _near(self._returns, other._returns)
-            least, most = (repr(round(near + margin, PLACES)) for margin in (-MARGIN, MARGIN))
-            if least == most:
-                return Decimal(least)
+            least = round(near - MARGIN, PLACES)
+            if least and least == round(near + MARGIN, PLACES):
+                return Decimal(repr(least))
         if self.closes[0] != other.closes[0] or len(self.closes[0]) <= LEAST_RETURNS:
             return correlation_of_closes(self.closes, other.closes)
         return _rounded(_coefficient(self.distances(), other.distances()))

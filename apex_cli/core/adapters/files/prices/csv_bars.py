@@ -167,7 +167,7 @@ class CsvBars:
         Raises:
             InputError: the symbol's file has a row that cannot be used.
         """
-        series = self._load(symbol)
+        series = self._series.get(symbol) or self._load(symbol)
         number = ended_by(series, until)
         return series.bars[number - 1] if number else None
 
