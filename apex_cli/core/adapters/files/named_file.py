@@ -86,7 +86,11 @@ def read_text_file(path: Path, what: str) -> str:
         InputError: it cannot be read; *what* names its code.
     """
     try:
-        return decoded(unpacked(read_named(path), path.name), path.name)[0]
+        content = unpacked(read_named(path), path.name)
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return decoded(content, path.name)[0]
     except (OSError, InputError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it {error.message.removeprefix(f'{path.name} ')}"
         message = f"{path} cannot be read: {str(reason).removesuffix('.')}."
