@@ -154,7 +154,10 @@ class Journal:
         if self._size < 0:
             return False
         with atomic_file.state_errors(self._newest):
-            return _size_of(self._newest) == self._size
+            try:
+                return _size_of(self._newest) == self._size
+            except FileNotFoundError:
+                return False
 
     def append(self, rows: Iterable[OutboxRow], *, wait: bool = True, has_looked: bool = False) -> int:
         """Write the *rows* that are not there yet, wait until they are on the disk, return how many.

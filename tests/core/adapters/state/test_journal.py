@@ -146,6 +146,18 @@ def test_one_who_has_looked_does_not_look_again_unless_the_file_has_changed(
     assert [row.seq for row in journal.events()] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("left", [(), ("2026-03.jsonl",)])
+def test_a_journal_that_was_moved_away_meanwhile_begins_anew(tmp_path: Path, left: tuple[str, ...]) -> None:
+    journal = Journal(tmp_path)
+    journal.append([event(1), event(2, MARCH + timedelta(days=1))])
+    for path in journal.files():
+        if path.name not in left:
+            path.unlink()
+    journal.last_seq()
+    assert journal.append([event(3, MARCH + timedelta(days=1))], has_looked=True) == 1
+    assert seqs(journal) == [*([1] if left else []), 3]
+
+
 def test_a_long_last_line_is_found(tmp_path: Path) -> None:
     Journal(tmp_path).append([event(1), event(2, data=f'{{"x":"{"y" * 200_000}"}}')])
     with (tmp_path / "2026-03.jsonl").open("ab") as file:
