@@ -276,6 +276,7 @@ def endings(state: State, bars: BarSource, now: datetime, courses: Courses | Non
         lesson = _lesson_by(course, bars, now)
         if lesson is not None or now >= row.until:
             found.append(FollowedEnd(name=name, lesson=lesson))
+            del courses[name]  # it has met its last bar: whoever asks again, as the end was not committed, begins anew
     return found
 
 

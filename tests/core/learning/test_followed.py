@@ -208,6 +208,15 @@ class TestWhatIsFollowed:
         end_all(state, endings(state, Prices(bars("50 55 49 54", first=build.now)), now), now)
         assert (len(state.lessons), len(state.followed)) == (lessons, left)
 
+    def test_an_end_that_was_not_committed_is_found_again(self, build: Any) -> None:
+        state, courses = self.decided(build), {}  # type: ignore[var-annotated]
+        state.signals["sig-1"] = signal_row(build.opportunity().signal, SignalOutcome.REFUSED, build.now)
+        prices = Prices(bars("50 55 49 54", "40 41 39 40", first=build.now))
+        first = endings(state, prices, build.now + DAY, courses)
+        assert first[0].lesson is not None
+        for days in (1, 2):
+            assert endings(state, prices, build.now + DAY * days, courses) == first
+
     def test_what_no_price_ever_says_is_dropped(self, build: Any) -> None:
         state = self.decided(build)
         now = build.now + LONGEST
