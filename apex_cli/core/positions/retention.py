@@ -81,9 +81,9 @@ def prune(state: State, now_session: date) -> None:
 
 
 def _prune_fills(state: State, cutoff: datetime) -> None:
-    """Drop old fills of securities that were flat since; look only at those where a fill changed, or became old."""
+    """Drop old fills of securities that were flat since; look only at those where a fill came, or became old."""
     fills = state.fills
-    changed = [fill for _, old, new in state.fill_reader.changes(fills) for fill in (old, new) if fill is not None]
+    changed = [new for _, _, new in state.fill_reader.changes(fills) if new is not None]
     due = [*changed, *fills.older_than(cutoff, since=state.fills_pruned_before)]
     state.fills_pruned_before = cutoff
     for key in dict.fromkeys([fill.instrument.key for fill in due]):
