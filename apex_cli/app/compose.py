@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.closer import Closer, QuotesOf
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import GivePlan, Guard
-    from apex_cli.core.execution.orders import Orders
+    from apex_cli.core.execution.order_manager import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.model.account import AccountSnapshot
@@ -80,7 +80,7 @@ def make_execution(
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import Guard
-    from apex_cli.core.execution.orders import Orders
+    from apex_cli.core.execution.order_manager import Orders
     from apex_cli.core.model.limits import Patience, ProtectionLimits
 
     protection = protection or ProtectionLimits()

@@ -18,11 +18,11 @@ from apex_cli.core.adapters.files.signals import alerts
 from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
-from apex_cli.core.text.columns import FileHints, Row, match_columns
 from apex_cli.core.text.content import decoded
 from apex_cli.core.text.json_text import parse_json
 from apex_cli.core.text.problems import suggest
-from apex_cli.core.text.tables import open_table
+from apex_cli.core.text.table_reader import open_table
+from apex_cli.core.text.text_table import FileHints, Row, match_columns
 from apex_cli.settings.sections import Settings
 
 FIRST_ROWS = 5

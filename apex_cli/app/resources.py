@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.system_clock import SystemClock
     from apex_cli.core.model.account import AccountBadge
     from apex_cli.core.state.tables import State
-    from apex_cli.core.text.columns import FileHints
+    from apex_cli.core.text.text_table import FileHints
     from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings
     from apex_cli.settings.sections import Settings
@@ -96,7 +96,7 @@ def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> Fil
     """Return what the section *name* of the configuration says about the files of its kind."""
     import msgspec
 
-    from apex_cli.core.text.columns import FileHints
+    from apex_cli.core.text.text_table import FileHints
 
     columns = {ours: theirs for ours, theirs in msgspec.structs.asdict(section.columns).items() if theirs}
     return FileHints(

@@ -16,7 +16,7 @@ from apex_cli.core.adapters.notifiers.secrets import DoorSecrets
 from apex_cli.core.adapters.signatures import check_signature, is_one_of
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.ports import Clock
-from apex_cli.core.text.columns import plain_name
+from apex_cli.core.text.text_table import plain_name
 from apex_cli.listen.http_refusals import RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.request_rates import Bucket
 from apex_cli.settings.doors import ListenSourceSettings, SourceAuth

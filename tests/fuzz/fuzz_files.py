@@ -28,7 +28,7 @@ from apex_cli.core.adapters.files.prices.plain_bars import read_columns
 from apex_cli.core.adapters.files.prices.price_files import has_symbols, read_prices
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
 from apex_cli.core.errors import InputError
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 TESTS = Path(__file__).parents[1] / "core" / "adapters" / "files"
 NOW = datetime(2026, 7, 17, 20, tzinfo=UTC)

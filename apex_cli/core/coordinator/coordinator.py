@@ -35,7 +35,7 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import planned_exposure
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.execution.executor import Opening, TradeExecutor
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.execution.upkeep import keep_house
 from apex_cli.core.model.agent import Proposal
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Snapshot

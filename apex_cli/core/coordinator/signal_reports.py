@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from apex_cli.core.errors import SecurityError
-from apex_cli.core.execution.orders import NOTHING_SENT, UNSETTLED
+from apex_cli.core.execution.order_manager import NOTHING_SENT, UNSETTLED
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Decision, DecisionKind
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus

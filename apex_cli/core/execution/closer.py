@@ -25,7 +25,7 @@ from apex_cli.core.execution.close_terms import (
     what_remains,
 )
 from apex_cli.core.execution.guard import Guard
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.instrument import Instrument

@@ -12,7 +12,7 @@ from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.record import end_approval, record_decision, signal_row
 from apex_cli.core.errors import ApexError, OutcomeUnknownError
 from apex_cli.core.execution.guard import GivenUp, Guard
-from apex_cli.core.execution.orders import SOUND, Orders
+from apex_cli.core.execution.order_manager import SOUND, Orders
 from apex_cli.core.execution.upkeep import roll_session
 from apex_cli.core.market.calendar import session_date, session_start
 from apex_cli.core.model.decision import Decision, Snapshot

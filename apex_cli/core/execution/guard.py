@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from apex_cli.core.decision.brackets import excess
 from apex_cli.core.errors import BusyError
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.market.calendar import session_date, session_start
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value

@@ -14,7 +14,7 @@ from decimal import Decimal
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BusyError
 from apex_cli.core.execution.guard import Guard, changes_of
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.management.stops import (
     DropStop,

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BusyError
 from apex_cli.core.execution.guard import Guard
-from apex_cli.core.execution.orders import SOUND, Orders
+from apex_cli.core.execution.order_manager import SOUND, Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.management.price_steps import (
     allowed_rest,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from apex_cli.core.errors import NothingToDo, OutcomeUnknownError, RefusedError
 from apex_cli.core.execution.close_terms import find_position
 from apex_cli.core.execution.guard import Guard
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatus, OrderType

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ApexError, BusyError, NothingToDo
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.management import ManagementLimits

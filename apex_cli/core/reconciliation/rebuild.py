@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.rejections import note_rejection
 from apex_cli.core.decision.record import SIGNAL_OUTCOME_OF, signal_row
-from apex_cli.core.execution.orders import NOTHING_SENT
+from apex_cli.core.execution.order_manager import NOTHING_SENT
 from apex_cli.core.learning.followed import apply_end, follow
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.fill import Fill

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
+from apex_cli.core.execution.order_manager import POLL_INTERVAL_S, Orders
 from apex_cli.core.execution.upkeep import settle_account
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot

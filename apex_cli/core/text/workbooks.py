@@ -7,10 +7,10 @@ import re
 from datetime import date, datetime
 
 from apex_cli.core.errors import InputError, install_command
-from apex_cli.core.text.columns import Row, Table
 from apex_cli.core.text.content import PARQUET, refuse_large
+from apex_cli.core.text.json_table import MAX_CELLS
 from apex_cli.core.text.problems import unusable
-from apex_cli.core.text.records import MAX_CELLS
+from apex_cli.core.text.text_table import Row, Table
 
 
 def workbook_rows(content: bytes, name: str) -> list[Row]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.checks import AGENT_CHECKS
 from apex_cli.core.decision.inputs import agent_standing
 from apex_cli.core.decision.plan import decide_at, explain_checks
-from apex_cli.core.execution.orders import NOTHING_SENT
+from apex_cli.core.execution.order_manager import NOTHING_SENT
 from apex_cli.core.model.agent import AgentLimits, AgentRules, Proposal
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, SignalReport

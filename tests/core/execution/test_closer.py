@@ -20,7 +20,7 @@ from apex_cli.core.errors import (
     StateError,
 )
 from apex_cli.core.execution.close_terms import find_position
-from apex_cli.core.execution.orders import Orders
+from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument

@@ -12,7 +12,7 @@ from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.duration import read_duration
 from apex_cli.core.text.problems import Problems, shown
-from apex_cli.core.text.tables import named_rows
+from apex_cli.core.text.table_reader import named_rows
 
 NEEDED = ("symbol", "date")
 OTHERS = ("time", "end", "kind", "name", "before", "after")

@@ -8,7 +8,7 @@ from pathlib import Path
 from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.text.problems import Problems
-from apex_cli.core.text.tables import named_rows
+from apex_cli.core.text.table_reader import named_rows
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 
 COLUMNS = ("symbol", "sector")

@@ -15,7 +15,7 @@ from apex_cli.core.adapters.files.prices.bar_columns import BarColumns
 from apex_cli.core.adapters.files.prices.bar_store import FOLDER
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.market.calendar import is_session
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 PLAIN = "{day},{at}.50,{high}.75,{low}.0,{at}.25,{volume}"
 FOREIGN = '"{day:%d.%m.%Y}";"{at},50";"{high},75";"{low},0";"{at},25";"{volume}"'

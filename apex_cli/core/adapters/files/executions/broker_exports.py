@@ -41,7 +41,8 @@ from apex_cli.core.text.cells import (
     read_zone,
     tidy,
 )
-from apex_cli.core.text.columns import (
+from apex_cli.core.text.problems import SHOWN, Problems, invalid, read_at, shown
+from apex_cli.core.text.text_table import (
     FileHints,
     Row,
     Table,
@@ -50,7 +51,6 @@ from apex_cli.core.text.columns import (
     match_columns,
     plain_name,
 )
-from apex_cli.core.text.problems import SHOWN, Problems, invalid, read_at, shown
 
 _BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from apex_cli.core.model.execution import SecType
-from apex_cli.core.text.columns import plain_name
+from apex_cli.core.text.text_table import plain_name
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "time": (

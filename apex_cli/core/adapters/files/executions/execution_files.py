@@ -23,11 +23,11 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.text.cells import read_when
-from apex_cli.core.text.columns import FileHints, Row, Table
 from apex_cli.core.text.content import decoded, unpacked
 from apex_cli.core.text.json_text import parse_json
 from apex_cli.core.text.problems import Problems, invalid, shown
-from apex_cli.core.text.tables import find_delimiter, split_rows
+from apex_cli.core.text.table_reader import find_delimiter, split_rows
+from apex_cli.core.text.text_table import FileHints, Row, Table
 from apex_cli.core.text.workbooks import workbook_rows
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 
@@ -180,7 +180,7 @@ def _is_foreign(rows: object) -> bool:
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
     from apex_cli.core.adapters.files.executions import broker_exports
-    from apex_cli.core.text.records import find_records, records_table
+    from apex_cli.core.text.json_table import find_records, records_table
 
     found = find_records(_text_keys(document))
     records = [flat for record in found if isinstance(record, dict) for flat in _legs(record)]

@@ -22,8 +22,8 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.text.cells import find_order, two_readings
-from apex_cli.core.text.columns import FileHints, Row, plain_name
 from apex_cli.core.text.problems import Problems, invalid, read_at, shown
+from apex_cli.core.text.text_table import FileHints, Row, plain_name
 
 ROOT = "FlexQueryResponse"
 ANSWER = "FlexStatementResponse"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from apex_cli.core.adapters.files.executions.broker_words import HISTORY, KNOWN, LEAST, STATEMENT, Broker, broker_of
 from apex_cli.core.text.cells import number, read_when
-from apex_cli.core.text.columns import FileHints, Row, Table, match_columns
+from apex_cli.core.text.text_table import FileHints, Row, Table, match_columns
 
 
 def is_header(names: Sequence[str], hints: FileHints) -> bool:

@@ -16,7 +16,7 @@ from apex_cli import __version__
 from apex_cli.core.adapters.files.prices.bar_columns import array_of, columns_from
 from apex_cli.core.adapters.files.prices.bar_series import Series
 from apex_cli.core.model.base import Value
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 if TYPE_CHECKING:
     import numpy as np

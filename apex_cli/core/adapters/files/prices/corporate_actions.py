@@ -13,7 +13,7 @@ from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
 from apex_cli.core.model.money import number_of
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.text.problems import Problems
-from apex_cli.core.text.tables import named_rows
+from apex_cli.core.text.table_reader import named_rows
 
 COLUMNS = ("symbol", "date", "kind", "value")
 _RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?::|/|for)\s*([0-9]+(?:\.[0-9]+)?)")

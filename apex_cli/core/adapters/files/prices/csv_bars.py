@@ -33,9 +33,9 @@ from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import COINS, canonical_ticker
 from apex_cli.core.model.vendor_marks import PREFIXES
-from apex_cli.core.text.columns import FileHints
 from apex_cli.core.text.content import unpacked
 from apex_cli.core.text.problems import unusable
+from apex_cli.core.text.text_table import FileHints
 
 if TYPE_CHECKING:
     from apex_cli.core.analysis.unknown_splits import UnknownSplit

@@ -45,8 +45,8 @@ from apex_cli.core.adapters.files.prices.number_columns import (
 from apex_cli.core.adapters.files.prices.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.text.cells import read_zone
-from apex_cli.core.text.columns import FileHints, Row, Table, match_columns
-from apex_cli.core.text.tables import DELIMITER_NAMES, find_delimiter
+from apex_cli.core.text.table_reader import DELIMITER_NAMES, find_delimiter
+from apex_cli.core.text.text_table import FileHints, Row, Table, match_columns
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -28,7 +28,9 @@ from apex_cli.core.text.cells import (
     read_when,
     read_zone,
 )
-from apex_cli.core.text.columns import (
+from apex_cli.core.text.problems import Problems, shown, unusable
+from apex_cli.core.text.table_reader import open_table
+from apex_cli.core.text.text_table import (
     FileHints,
     Row,
     Table,
@@ -39,8 +41,6 @@ from apex_cli.core.text.columns import (
     plain_name,
     unmatched_hints,
 )
-from apex_cli.core.text.problems import Problems, shown, unusable
-from apex_cli.core.text.tables import open_table
 
 PRICE_FIELDS = ("open", "high", "low", "close")
 KNOWN: Mapping[str, tuple[str, ...]] = {

@@ -30,8 +30,8 @@ from apex_cli.core.text.cells import (
     read_zone,
     two_readings,
 )
-from apex_cli.core.text.columns import plain_name
 from apex_cli.core.text.problems import shown
+from apex_cli.core.text.text_table import plain_name
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),

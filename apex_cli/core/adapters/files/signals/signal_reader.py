@@ -22,11 +22,11 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.core.text.cells import find_decimals, find_order, number_readings, two_readings
-from apex_cli.core.text.columns import plain_name
 from apex_cli.core.text.content import decoded, unpacked
 from apex_cli.core.text.json_text import Pairs, given_twice, parse_json
 from apex_cli.core.text.problems import shown, suggest
-from apex_cli.core.text.tables import find_delimiter
+from apex_cli.core.text.table_reader import find_delimiter
+from apex_cli.core.text.text_table import plain_name
 from apex_cli.core.text.workbooks import workbook_rows
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 

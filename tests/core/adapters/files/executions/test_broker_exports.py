@@ -17,7 +17,7 @@ from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 SAMPLES = Path(__file__).parent / "samples"
 NEW_YORK = ZoneInfo("America/New_York")

@@ -18,7 +18,7 @@ from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.prices.price_files import read_prices
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.market.calendar import is_session
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 pytest.importorskip("numpy")
 from apex_cli.core.adapters.files.prices.bar_columns import BarColumns, moments_of

@@ -13,7 +13,7 @@ import pytest
 
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars, symbol_in_name
 from apex_cli.core.errors import InputError
-from apex_cli.core.text.columns import FileHints
+from apex_cli.core.text.text_table import FileHints
 
 NEW_YORK = ZoneInfo("America/New_York")
 ROWS = (

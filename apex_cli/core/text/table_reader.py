@@ -12,10 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from apex_cli.core.text.columns import FindHeader, Row, Table
 from apex_cli.core.text.content import ARROW, PARQUET, ZIP, decoded, unpacked
+from apex_cli.core.text.json_table import MAX_CELLS, json_table
 from apex_cli.core.text.problems import Problems, unusable
-from apex_cli.core.text.records import MAX_CELLS, json_table
+from apex_cli.core.text.text_table import FindHeader, Row, Table
 from apex_cli.core.text.workbooks import arrow_table, workbook_rows
 
 DELIMITERS = ("\t", ";", ",", "|")

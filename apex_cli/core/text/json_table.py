@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from apex_cli.core.text.columns import Row, Table, plain_name
 from apex_cli.core.text.problems import shown, unusable
+from apex_cli.core.text.text_table import Row, Table, plain_name
 
 MAX_CELLS = 2000
 """Most columns of a table."""
