@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.lock_rules import locks_of
 from apex_cli.core.positions.trade_locks import keep_locks
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, Table
 
 
 class LockKeeper:
@@ -18,15 +19,17 @@ class LockKeeper:
         """Look at nothing yet."""
         self._store = store
         self._protections = protections
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[Table[RoundTrip], tuple[int, int, int]] | None = None
+        """The closed trades at the last look, another table after another process has committed, and their mark."""
 
     async def tend(self, now: datetime) -> bool:
         """Keep what is missing; True when something was locked."""
         state = self._store.view()
-        mark = (state.round_trips.additions, state.round_trips.rewrites, len(state.round_trips))
-        if self._protections is NO_PROTECTIONS or mark == self._seen:
+        trips, seen = state.round_trips, self._seen
+        is_same = seen is not None and seen[0] is trips and seen[1] == trips.mark
+        if self._protections is NO_PROTECTIONS or is_same:
             return False
-        self._seen = mark
+        self._seen = trips, trips.mark
         if not self._is_due(state, now):
             return False
         with self._store.transaction() as tx:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import InputError, NothingToDo
+from apex_cli.core.execution.lock_keeper import LockKeeper
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.position import MOST_ROUND_TRIPS, RoundTrip
@@ -26,7 +30,7 @@ from apex_cli.core.positions.trade_locks import (
     prune_locks,
 )
 from apex_cli.core.state.tables import State
-from kit import START
+from kit import START, FixedClock
 from kit.trips import HOUR, a_trip
 
 D = Decimal
@@ -114,6 +118,19 @@ def test_what_is_over_is_not_kept_and_comes_not_back() -> None:
     prune_locks(state, lock.until + HOUR)
     assert not state.trade_locks
     assert keep_locks(state, COOLDOWN, lock.until) == ()
+
+
+def test_a_trade_that_another_process_corrected_is_looked_at(tmp_path: Path) -> None:
+    ours, theirs = (TinyDbStore(tmp_path, clock=FixedClock()) for _ in range(2))
+    with theirs.transaction() as tx:
+        tx.round_trips["t1"] = a_trip(pnl="30", exit_reason="target")
+    keeper = LockKeeper(ours, COOLDOWN)
+    assert not asyncio.run(keeper.tend(START))
+    with theirs.transaction() as tx:
+        tx.round_trips["t1"] = a_trip()
+    assert asyncio.run(keeper.tend(START))
+    assert [lock.trades for lock in ours.view().trade_locks.values()] == [("t1",)]
+    assert not asyncio.run(keeper.tend(START))
 
 
 def test_a_lock_stands_when_its_protection_is_switched_off() -> None:
