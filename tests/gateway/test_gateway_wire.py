@@ -157,6 +157,7 @@ def test_questions_about_history_are_read() -> None:
     assert read_wire_time("20260302 16:00:00") == datetime(2026, 3, 2, 21, tzinfo=UTC)
     assert read_wire_time("20260302 16:00:00 America/Chicago") == datetime(2026, 3, 2, 22, tzinfo=UTC)
     assert read_wire_time("20260302 16:00:00 Etc/GMT+5") == datetime(2026, 3, 2, 21, tzinfo=UTC)
+    assert read_wire_time("20260702 16:00:00 EST5EDT") == datetime(2026, 7, 2, 20, tzinfo=UTC)
     for text in ("", "yesterday", "20260302", "20260302 25:00:00", "20260230 16:00:00", "20260302 16:00:00 Moon/Base"):
         assert read_wire_time(text) is None
 

@@ -258,7 +258,7 @@ def read_zone(name: str) -> tzinfo | None:
 
 @lru_cache(maxsize=64)
 def _named_zone(name: str) -> tzinfo | None:
-    if not re.fullmatch(r"[A-Za-z]+(?:/[A-Za-z0-9_+-]+)*", name):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", name):
         return None
     try:
         return ZoneInfo(name)

@@ -128,7 +128,7 @@ def named_rows(
         text: the table.
         name: what messages call it.
         needed: columns that it must have; without them nothing is yielded.
-        problems: takes what is wrong with the header, and rows with more cells than columns.
+        problems: takes what is wrong with the header, rows with more cells than columns, and one that is no row.
         others: columns that it may have; None: any, which are left alone.
         what: what a row is of, for messages.
     """
@@ -136,17 +136,20 @@ def named_rows(
 
     delimiter = "," if "," in text.partition("\n")[0] else find_delimiter(text) or ","
     reader = csv.DictReader(text.splitlines(), restval="", delimiter=delimiter)
-    found = reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
-    known = ", ".join((*needed, *(others or ())))
-    if missing := [column for column in needed if column not in found]:
-        verb = "needs" if others is None else "may have"
-        problems.add(name, f"it lacks the columns {', '.join(missing)}; it {verb} {known}")
-    elif others is not None and (strange := [column for column in found if column not in {*needed, *others}]):
-        problems.add(name, f"no {what} has {', '.join(strange)}; it may have {known}")
-    else:
-        for row in reader:
-            where = f"{name}:{reader.line_num}"
-            if others is not None and None in row:
-                problems.add(where, "it has more cells than there are columns")
-            else:
-                yield where, {column: (row[column] or "").strip() for column in found}
+    try:
+        found = reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
+        known = ", ".join((*needed, *(others or ())))
+        if missing := [column for column in needed if column not in found]:
+            verb = "needs" if others is None else "may have"
+            problems.add(name, f"it lacks the columns {', '.join(missing)}; it {verb} {known}")
+        elif others is not None and (strange := [column for column in found if column not in {*needed, *others}]):
+            problems.add(name, f"no {what} has {', '.join(strange)}; it may have {known}")
+        else:
+            for row in reader:
+                where = f"{name}:{reader.line_num}"
+                if others is not None and None in row:
+                    problems.add(where, "it has more cells than there are columns")
+                else:
+                    yield where, {column: (row[column] or "").strip() for column in found}
+    except csv.Error as error:
+        problems.add(f"{name}:{reader.line_num + 1}", f"it is no row of a table: {error}")

@@ -84,3 +84,11 @@ def test_a_file_is_read_again_when_it_changes_and_not_otherwise(tmp_path: Path) 
             file()
     written(tmp_path, "symbol,sector\nAAPL,y\n")
     assert file() == {"AAPL": "y"}
+
+
+def test_a_line_that_is_no_row_of_a_table_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sectors.csv"
+    path.write_text(f"symbol,sector\nAAPL,technology\nMSFT,{'x' * 200_000}\n")
+    with pytest.raises(InputError, match=r"sectors\.csv:3: it is no row of a table: field larger than") as refused:
+        read_sectors(path)
+    assert refused.value.code == "sectors_invalid"
