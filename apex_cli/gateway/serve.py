@@ -272,5 +272,5 @@ def answer_line(gateway: Gateway, line: bytes) -> Answer:
     """Execute one command and return its outcome as a line of JSON."""
     try:
         return Answer(ok=True, books=control.decode(line).act(gateway))
-    except (ArithmeticError, KeyError, ValueError) as error:  # msgspec's errors are ValueErrors
+    except (ArithmeticError, KeyError, RecursionError, ValueError) as error:  # msgspec's errors are ValueErrors
         return Answer(ok=False, error=f"{type(error).__name__}: {error}")

@@ -183,13 +183,23 @@ def test_only_this_machine_may_connect(host: str) -> None:
     require_loopback("localhost")
 
 
-@pytest.mark.parametrize("line", [b"junk", b"{}", b'{"do": "fill", "order_ref": "x", "quantity": "1"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"junk",
+        b"{}",
+        b'{"do": "fill", "order_ref": "x", "quantity": "1"}',
+        b'{"do": "price", "symbol": "AAPL", "price": "NaN"}',
+        b'{"do": "policy", "changes": ' + b'{"a": ' * 5000 + b"1" + b"}" * 5001,
+    ],
+)
 def test_a_command_that_makes_no_sense_is_answered_with_why(line: bytes) -> None:
     from apex_cli.gateway.books import Books
     from apex_cli.gateway.desk import Desk
     from apex_cli.gateway.serve import Gateway
 
     gateway = Gateway(Desk(cash=Decimal(1)), account="DU1", now=lambda: NOW, books=Books())
+    assert answer_line(gateway, b'{"do": "price", "symbol": "AAPL", "price": "190"}').ok
     answer = answer_line(gateway, line)
     assert not answer.ok
     assert answer.error
