@@ -407,13 +407,13 @@ class Coordinator:
     @staticmethod
     def _settle(taken: Sequence[Waiting], reports: Iterable[SignalReport]) -> None:
         """Settle each batch where it came from, with its part of *reports*: those of rejected rows come first."""
-        told = iter(reports)
-        own = [list(islice(told, len(batch.rejected))) for _, batch in taken]
+        rest = iter(reports)
+        own = [list(islice(rest, len(batch.rejected))) for _, batch in taken]
         owner: dict[str, list[SignalReport]] = {}
         for (_, batch), its in zip(taken, own, strict=True):
             for signal in batch.signals:
                 owner.setdefault(signal.signal_id, its)
-        for report in told:
+        for report in rest:
             owner.get(report.signal_id, own[0]).append(report)
         for (source, batch), its in zip(taken, own, strict=True):
             source.settle(batch, its)

@@ -276,12 +276,12 @@ def endings(state: State, bars: BarSource, now: datetime, courses: Courses | Non
         lesson = _lesson_by(course, bars, now)
         if lesson is not None or now >= row.until:
             found.append(FollowedEnd(name=name, lesson=lesson))
-            del courses[name]  # it has met its last bar: whoever asks again, as the end was not committed, begins anew
+            del courses[name]  # past its last bar; one whose end was not committed begins at its first bar again
     return found
 
 
 def _course_of(row: Followed, known: Course | None) -> Course:
-    """Return the course of *row*, which goes on where it is known."""
+    """Return the course of *row*: the one that is known, else a new one."""
     return known if known is not None and known.row is row else Course(row)
 
 

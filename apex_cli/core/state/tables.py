@@ -48,7 +48,7 @@ R = TypeVar("R")
 _encode = msgspec.json.Encoder().encode
 
 MOST_CHANGES = 1_000
-"""Changes of a table that are remembered; who has read it before them reads it anew."""
+"""Changes of a table that are remembered; a reader that came before them reads the whole table again."""
 
 Place = tuple[list[str], int]
 """How far a reader of a table has come: the changes that it knew of, and their number."""

@@ -20,7 +20,7 @@ class BaseEvent(Value, frozen=True, kw_only=True, tag_field="kind"):
     """Signal, security, session or request that it concerns: what ``apex explain`` looks for."""
 
     news: ClassVar[News | None] = None
-    """How a person is told of it; None: not at all."""
+    """How a person hears of it; None: not at all."""
 
     @property
     def kind(self) -> str:
