@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import ApexError, NothingToDo, OutcomeUnknownError
+from apex_cli.core.errors import ApexError, BusyError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
 from apex_cli.core.execution.close_result import closed_for, closed_now
 from apex_cli.core.execution.closer import Closer
@@ -118,6 +118,8 @@ class Service:
             await self._executor.finish()
         except OutcomeUnknownError as error:
             failures.append(Failure.of(error))
+        except BusyError as error:  # raised, it would say that nothing was done, and be done again
+            failures.append(Failure.of(_unsettled(error)))
         state = self._store.view()
         results = [outcome for outcome in outcomes if not isinstance(outcome, ApexError)]
         return WorkDone(results=tuple(settled_result(result, state) for result in results), failures=tuple(failures))
@@ -249,6 +251,15 @@ def settled_result(result: Result, state: State) -> Result:
 
 def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> None:
     tx.requests[record.request_id] = replace(record, status=RequestStatus.DONE, done=done, finished_at=now)
+
+
+def _unsettled(error: BusyError) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "orders_unsettled",
+        f"What became of the orders could not be written down: {error.message}",
+        hint="Look at apex orders; the next start asks the broker again.",
+        details=error.details,
+    )
 
 
 def _too_late(record: RequestRecord) -> WorkDone:

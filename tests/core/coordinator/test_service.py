@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator.service import Service
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.money import Quantity
@@ -124,6 +127,23 @@ def test_a_failure_travels_with_its_status_and_hint(holding: Counter) -> None:
     (failure,) = done.failures
     assert (failure.code, failure.status) == ("no_position", ExitStatus.NOTHING_DONE)
     assert "AAPL" in failure.hint
+
+
+def test_a_close_that_is_done_is_not_called_busy_when_the_state_is_held_afterwards(tmp_path: Path) -> None:
+    """Who hears that nothing was done closes again: half of a position, and then half of the rest."""
+    rig = Rig(store=TinyDbStore(tmp_path, clock=FixedClock(), lock_timeout_s=0.05))
+    rig.feed(make_signal(now=rig.clock.now()))
+    orders, theirs = rig.execution.orders, ProcessLock(tmp_path / STATE_LOCK)
+    orders._patience = msgspec.structs.replace(orders._patience, settle_s=0.01)
+    orders.listen(lambda _: theirs.take_or_refuse(1))
+    done = rig.run(Counter(rig).service.perform(CloseRequest(symbol="AAPL")))
+    theirs.drop()
+    assert [type(result) for result in done.results] == [Closed]
+    assert [(failure.code, failure.status) for failure in done.failures] == [
+        ("orders_unsettled", ExitStatus.UNKNOWN_OUTCOME)
+    ]
+    assert str(tmp_path / STATE_LOCK) in done.failures[0].message
+    assert not rig.state.positions
 
 
 def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
