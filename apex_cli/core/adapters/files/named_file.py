@@ -8,7 +8,7 @@ import os
 import select
 import stat
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,13 +66,19 @@ def open_named(path: Path) -> BinaryIO:
         raise
 
 
+def _standard_input() -> AbstractContextManager[BinaryIO]:
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed", "-")
+    return nullcontext(sys.stdin.buffer)
+
+
 def read_named(path: Path, most: int = MAX_BYTES) -> bytes:
     """Return the content of the file at *path*, ``-`` for standard input, at most *most* bytes.
 
     Raises:
         OSError: it cannot be read, stays silent, or is larger; ``strerror`` says which.
     """
-    with nullcontext(sys.stdin.buffer) if str(path) == "-" else open_named(path) as stream:
+    with _standard_input() if str(path) == "-" else open_named(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 1_000_000} MB", str(path))

@@ -5,6 +5,7 @@ One bad row refuses the file: a count over part of the trades would be wrong wit
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -64,7 +65,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         return read_named(path, MAX_FILE)
     except OSError as error:
-        raise invalid(str(path), f"cannot be read: {error.strerror}", "a file that can be read") from None
+        allowed = "a report of fewer days" if error.errno == errno.EFBIG else "a file that can be read"
+        raise invalid(str(path), f"cannot be read: {error.strerror}", allowed) from None
 
 
 def as_text(content: bytes, name: str) -> str:

@@ -424,8 +424,15 @@ def test_a_file_that_cannot_be_read_or_is_too_large_is_refused(tmp_path: Path) -
     huge = tmp_path / "huge.csv"
     with huge.open("wb") as file:
         file.truncate(50_000_001)
-    with pytest.raises(InputError, match="larger than 50 MB"):
+    with pytest.raises(InputError, match="larger than 50 MB") as refused:
         read_bytes(huge)
+    assert refused.value.hint == "Allowed: a report of fewer days."
+
+
+def test_standard_input_that_is_closed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match=r"^-: cannot be read: standard input is closed"):
+        read_bytes(Path("-"))
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.json", "a.yaml", "a.csv", "a.xml", "a"]))
