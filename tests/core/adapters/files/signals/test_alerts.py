@@ -172,8 +172,13 @@ class TestTimes:
         row = {**self.ROW, "time": "3/2/2026 2:30 PM"}
         assert "offset" in why({**self.ROW, "time": "2026-03-02 14:30"})
         assert "02 March 2026 with the month first" in why(row, form=SignalForm(zone="America/New_York"))
-        form = SignalForm(zone="America/New_York", dates="mdy")
-        assert one(row, form=form).created_at == datetime(2026, 3, 2, 19, 30, tzinfo=UTC)
+        for zone in ("America/New_York", "EST5EDT"):
+            form = SignalForm(zone=zone, dates="mdy")
+            assert one(row, form=form).created_at == datetime(2026, 3, 2, 19, 30, tzinfo=UTC)
+
+    def test_a_weekday_before_a_date_leaves_it_two_readings(self) -> None:
+        row = {**self.ROW, "time": "Mon 3/2/2026 2:30 PM"}
+        assert "03 February 2026 with the day first" in why(row, form=SignalForm(zone="America/New_York"))
 
 
 class TestTables:
