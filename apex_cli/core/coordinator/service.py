@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -80,11 +80,13 @@ class Service:
         """
         closes = [work for work in works if isinstance(work, CloseRequest) and work.limit_price is None]
         if len(closes) == len(works) and self._go_together(closes):
+            before = self._executor.in_settlement
             return await self._settled(
-                [outcome for group in self._groups(closes) for outcome in await self._close(group)]
+                [outcome for group in self._groups(closes) for outcome in await self._close(group)], before
             )
         done: list[WorkDone] = []
         for work in works:
+            before = self._executor.in_settlement
             if isinstance(work, Answer):
                 done.append(await self._answer(work))
                 continue
@@ -101,7 +103,7 @@ class Service:
                         outcomes = (await self._closer.cancel_entries(symbol),)
             except ApexError as error:
                 outcomes = (error,)
-            done.append(await self._settled(outcomes))
+            done.append(await self._settled(outcomes, before))
         return joined(done)
 
     def _go_together(self, wanted: Sequence[object]) -> bool:
@@ -111,15 +113,22 @@ class Service:
         most = self._executor.most_together
         return (wanted[first : first + most] for first in range(0, len(wanted), most))
 
-    async def _settled(self, outcomes: Sequence[Result | ApexError]) -> WorkDone:
-        """Stay until every order is settled, and return what was done with what became of it."""
-        failures = [Failure.of(outcome) for outcome in outcomes if isinstance(outcome, ApexError)]
+    async def _settled(self, outcomes: Sequence[Result | ApexError], before: Collection[str]) -> WorkDone:
+        """Stay until every order is settled, and return what was done with what became of it.
+
+        A state that another process holds is called busy only while nothing has left for the broker: who hears that
+        does the work again. *before* are the orders that were in settlement when this work began.
+        """
+        has_sent = any(name not in before for name in self._executor.in_settlement)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, ApexError)]
+        errors = [_unsettled(error) if has_sent and isinstance(error, BusyError) else error for error in errors]
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
-            failures.append(Failure.of(error))
-        except BusyError as error:  # raised, it would say that nothing was done, and be done again
-            failures.append(Failure.of(_unsettled(error)))
+            errors.append(error)
+        except BusyError as error:
+            errors.append(_unsettled(error))
+        failures = map(Failure.of, errors)
         state = self._store.view()
         results = [outcome for outcome in outcomes if not isinstance(outcome, ApexError)]
         return WorkDone(results=tuple(settled_result(result, state) for result in results), failures=tuple(failures))
@@ -131,10 +140,14 @@ class Service:
         except ApexError as error:
             return WorkDone(failures=(Failure.of(error),))
         outcomes: list[Answered | ApexError] = []
+        before = self._executor.in_settlement
         if answer.is_plain_yes and self._go_together(chosen):
             for group in self._groups(chosen):
-                outcomes += await self._desk.approve_together(group, by=answer.by)
-            return await self._settled(outcomes)
+                try:
+                    outcomes += await self._desk.approve_together(group, by=answer.by)
+                except BusyError as error:
+                    outcomes.append(error)
+            return await self._settled(outcomes, before)
         for approval in chosen:
             try:
                 if answer.version is not None and answer.version != approval.version:
@@ -145,13 +158,16 @@ class Service:
                     outcomes.append(await self._desk.approve(approval, quantity=answer.quantity, by=answer.by))
             except ApexError as error:
                 outcomes.append(error)
-        return await self._settled(outcomes)
+        return await self._settled(outcomes, before)
 
     async def _close(self, requests: Sequence[CloseRequest], request_id: str = "") -> Sequence[Closed | ApexError]:
         """Close, with what the day-trading rules warn of; asked before, as the close itself changes that."""
         symbols = [request.symbol for request in requests]
         warnings = await self._closing_warnings(self._store.view(), symbols) if self._closing_warnings else {}
-        closed = await self._closer.close_together(requests, request_id=request_id)
+        try:
+            closed = await self._closer.close_together(requests, request_id=request_id)
+        except BusyError as error:
+            return [error for _ in requests]
         return [
             replace(outcome, warnings=(*warnings.get(request.symbol, ()), *outcome.warnings))
             if isinstance(outcome, Closed)

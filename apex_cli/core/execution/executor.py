@@ -80,6 +80,11 @@ class TradeExecutor:
         """How many entries may be written down before the first of them leaves for the broker."""
         return self._orders.most_together
 
+    @property
+    def in_settlement(self) -> tuple[str, ...]:
+        """Names of the orders that were sent or changed and are not settled yet."""
+        return self._orders.in_settlement
+
     async def send(self, openings: Sequence[Opening]) -> None:
         """Send what was written down; of several, all before anything is booked."""
         match openings:

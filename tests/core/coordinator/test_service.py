@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -11,8 +13,8 @@ from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator.service import Service
 from apex_cli.core.errors import ExitStatus
-from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalStatus
 from apex_cli.core.model.request import (
     Answer,
@@ -26,7 +28,7 @@ from apex_cli.core.model.request import (
 )
 from apex_cli.core.state.tables import is_asked
 from kit import FixedClock
-from kit.rig import Rig, make_signal, manual
+from kit.rig import Rig, auto, make_signal, manual
 
 
 class Counter:
@@ -144,6 +146,59 @@ def test_a_close_that_is_done_is_not_called_busy_when_the_state_is_held_afterwar
     ]
     assert str(tmp_path / STATE_LOCK) in done.failures[0].message
     assert not rig.state.positions
+
+
+@pytest.mark.parametrize(
+    ("symbols", "work"),
+    [
+        (("AAPL",), CloseRequest(symbol="AAPL", fraction=Decimal("0.5"))),
+        (("AAPL",), CloseRequest(symbol="AAPL", limit_price=Price(Decimal(60)))),
+        (("AAPL",), Answer(choice=Choice.APPROVE, by="me")),
+        (tuple(f"S{number:02d}" for number in range(22)), None),
+    ],
+    ids=["half", "at a limit", "yes", "many together"],
+)
+def test_what_has_left_for_the_broker_is_not_called_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbols: tuple[str, ...], work: Work | None
+) -> None:
+    """Another process holds the state between the sending and the booking: the outcome is unknown, and is found out."""
+    store = TinyDbStore(tmp_path, clock=FixedClock(), lock_timeout_s=0.05)
+    rig = Rig(path=tmp_path / "venue.json", store=store, limits=manual() if isinstance(work, Answer) else auto())
+    rig.feed(*[make_signal(symbol, now=rig.clock.now()) for symbol in symbols])
+    theirs, is_held = ProcessLock(tmp_path / STATE_LOCK), count()
+    rig.execution.orders._patience = msgspec.structs.replace(rig.execution.orders._patience, settle_s=0.01)
+    for name in ("submit", "exchange"):
+        send = getattr(rig.broker, name)
+        monkeypatch.setattr(rig.broker, name, _then(send, lambda: next(is_held) or theirs.take_or_refuse(1)))
+    works = (work,) if work is not None else tuple(CloseRequest(symbol=symbol) for symbol in symbols)
+    done = rig.run(Counter(rig).service.perform(*works))
+    assert {(failure.code, failure.status) for failure in done.failures} == {
+        ("orders_unsettled", ExitStatus.UNKNOWN_OUTCOME)
+    }
+    theirs.drop()
+    sent = len(rig.state.orders)
+    rig.execution.orders.sync()
+    assert len(rig.state.orders) == sent
+    assert all(record.status is not OrderStatus.INTENT for record in rig.state.orders.values())
+
+
+def _then(do: Callable[..., Awaitable[None]], act: Callable[[], object]) -> Callable[..., Awaitable[None]]:
+    async def both(*arguments: object) -> None:
+        await do(*arguments)
+        act()
+
+    return both
+
+
+def test_a_state_that_is_held_from_the_start_is_busy_and_nothing_is_sent(tmp_path: Path) -> None:
+    rig = Rig(store=TinyDbStore(tmp_path, clock=FixedClock(), lock_timeout_s=0.05))
+    rig.feed(make_signal(now=rig.clock.now()))
+    theirs, held = ProcessLock(tmp_path / STATE_LOCK), rig.at_venue()
+    theirs.take_or_refuse(1)
+    done = rig.run(Counter(rig).service.perform(CloseRequest(symbol="AAPL")))
+    theirs.drop()
+    assert [failure.status for failure in done.failures] == [ExitStatus.BUSY]
+    assert rig.at_venue() == held
 
 
 def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
