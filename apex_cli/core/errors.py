@@ -116,6 +116,10 @@ class BusyError(ApexError):
     status = ExitStatus.BUSY
 
 
+STATE_BUSY = "state_busy"
+"""Code of the error that the state could not be locked in time, which may come before or after something was sent."""
+
+
 class NothingToDo(ApexError):  # noqa: N818 - not an error: a reason to stop quietly
     """Nothing was done, on purpose."""
 

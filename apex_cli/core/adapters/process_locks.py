@@ -21,7 +21,7 @@ from apex_cli.core.adapters.atomic_file import (
     read_bytes,
     state_errors,
 )
-from apex_cli.core.errors import BusyError, StateError
+from apex_cli.core.errors import STATE_BUSY, BusyError, StateError
 
 STATE_LOCK = "state.lock"
 EXECUTOR_LOCK = "executor.lock"
@@ -153,7 +153,7 @@ class ProcessLock:
         """
         if not self.take(wait_s):
             raise BusyError(
-                "state_busy",
+                STATE_BUSY,
                 f"another process has held {self.path} for more than {wait_s:g} s",
                 hint="try again; if it lasts, look for a stopped apex process",
                 details={"path": str(self.path)},

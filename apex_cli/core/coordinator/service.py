@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import ApexError, BusyError, NothingToDo, OutcomeUnknownError
+from apex_cli.core.errors import STATE_BUSY, ApexError, BusyError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
 from apex_cli.core.execution.close_result import closed_for, closed_now
 from apex_cli.core.execution.closer import Closer
@@ -121,7 +121,7 @@ class Service:
         """
         has_sent = any(name not in before for name in self._executor.in_settlement)
         errors = [outcome for outcome in outcomes if isinstance(outcome, ApexError)]
-        errors = [_unsettled(error) if has_sent and isinstance(error, BusyError) else error for error in errors]
+        errors = [_unsettled(error) if has_sent and error.code == STATE_BUSY else error for error in errors]
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
@@ -269,7 +269,7 @@ def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> Non
     tx.requests[record.request_id] = replace(record, status=RequestStatus.DONE, done=done, finished_at=now)
 
 
-def _unsettled(error: BusyError) -> OutcomeUnknownError:
+def _unsettled(error: ApexError) -> OutcomeUnknownError:
     return OutcomeUnknownError(
         "orders_unsettled",
         f"What became of the orders could not be written down: {error.message}",
