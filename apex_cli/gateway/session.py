@@ -12,7 +12,7 @@ from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.framing import ProtocolError, Splitter, frame
 from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.messages import Fields, Message
-from apex_cli.gateway.quotes import TickRequest, standing_messages, tick_messages
+from apex_cli.gateway.quotes import Standing, TickRequest, standing_messages, tick_messages
 from apex_cli.gateway.rows import (
     CommissionReport,
     ErrorReport,
@@ -255,8 +255,7 @@ class Session(asyncio.Protocol):
 
     def send_standing(self, request: TickRequest) -> None:
         """Send whether the security of *request* trades, and what can be borrowed of it, where that is known."""
-        standing = self.gateway.standings.get(request.key)
-        for fields in standing_messages(request, standing) if standing else ():
+        for fields in standing_messages(request, self.gateway.standings.get(request.key, Standing())):
             self.send(fields)
 
     def send_position(self, key: str) -> None:

@@ -38,6 +38,9 @@ NONE_TO_BORROW = Decimal("1.5")
 MOST_STREAMS = 80
 """Subscriptions held at once: an account has 100 lines at least."""
 
+HALT_GRACE_S = 0.1
+"""How long after a first price a stock's tick 49, which comes with the first ticks, is waited for."""
+
 POLL_S = 0.005
 KINDS = {1: "", 2: "frozen ", 3: "delayed ", 4: "delayed frozen "}
 """How the broker numbers what it sends."""
@@ -165,10 +168,21 @@ class IbPrices:
             )
 
     async def _wait_for(self, instruments: list[Instrument]) -> None:
+        """Wait for first prices, and then for a moment whether each stock is halted: its tick may come after them."""
+        await self._while(self._is_silent, instruments, self._broker.config.quote_timeout_s)
+        stocks = [instrument for instrument in instruments if instrument.market_type is MarketType.EQUITY]
+        await self._while(self._may_be_halted, stocks, HALT_GRACE_S)
+
+    async def _while(self, is_so: Callable[[Instrument], bool], instruments: list[Instrument], most_s: float) -> None:
         waited = 0.0
-        while waited < self._broker.config.quote_timeout_s and any(map(self._is_silent, instruments)):
+        while waited < most_s and any(map(is_so, instruments)):
             await asyncio.sleep(POLL_S)
             waited += POLL_S
+
+    def _may_be_halted(self, instrument: Instrument) -> bool:
+        """Return whether prices of a stock come, and nothing said yet that it trades or is halted; -1 says so too."""
+        quote = self._streamed(instrument, self._clock.now())
+        return quote is not None and to_decimal(self._streams[instrument.key].ticker.halted) is None
 
     def _is_silent(self, instrument: Instrument) -> bool:
         """Return whether a first price may still come."""

@@ -96,6 +96,19 @@ def test_prices_stream_once_they_are_asked_for(session: Session, prices: IbPrice
     assert fresh.price == Decimal("101.5")
 
 
+@pytest.mark.parametrize(("fault", "is_halted"), [("delay", True), ("swallow", None)])
+def test_whether_a_stock_is_halted_is_waited_for_a_moment_after_its_price(
+    session: Session, prices: IbPrices, gateway: GatewayThread, fault: str, is_halted: bool | None
+) -> None:
+    """Tick 49 is a message of its own: https://interactivebrokers.github.io/tws-api/tick_types.html."""
+    gateway.set_standing("AAPL", is_halted=True)
+    gateway.fault(fault, "tickGeneric", times=0, seconds=0.04)
+    session.run(prices.refresh([AAPL]))
+    quote = prices.latest(AAPL, datetime.max.replace(tzinfo=UTC))
+    assert quote is not None
+    assert (quote.price, quote.is_halted) == (100, is_halted)
+
+
 def test_without_live_data_there_are_delayed_ones(
     open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], clock: FixedClock
 ) -> None:
