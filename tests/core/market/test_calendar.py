@@ -17,6 +17,7 @@ from apex_cli.core.market.calendar import (
     is_half_day,
     is_session,
     market_status,
+    minute_digits,
     next_auction,
     next_session,
     previous_sessions,
@@ -259,3 +260,9 @@ def test_the_next_auction_is_the_first_that_is_not_over(phase: Phase, after: dat
 def test_before_the_rule_of_half_days_sessions_are_whole() -> None:
     assert not is_half_day(date(1992, 12, 24))
     assert is_half_day(date(1997, 12, 24))
+
+
+@given(st.integers(-50_000_000, 50_000_000))
+def test_digits_of_a_minute_are_those_of_its_format(minutes: int) -> None:
+    at = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    assert minute_digits(at) == f"{at:%Y%m%dT%H%M}"

@@ -250,6 +250,15 @@ def test_too_many_signals_lose_the_oldest_expired_ones_only(monkeypatch: Any) ->
     assert list(state.signals) == ["c", "d"]
 
 
+def test_too_many_signals_lose_no_more_expired_ones_than_are_too_many(monkeypatch: Any) -> None:
+    monkeypatch.setattr(retention, "MOST_SIGNALS", 2)
+    state = State()
+    for name, seen, expires in (("a", 5, 4), ("b", 4, 3), ("c", 3, 0)):
+        state.signals[name] = signal(name, seen, expires=sessions_ago(expires))
+    prune(state, TODAY)
+    assert list(state.signals) == ["b", "c"]
+
+
 def placed(build: Any, state: State, name: str, status: OrderStatus, ago: int) -> None:
     opportunity = build.opportunity()
     decision = decide(opportunity, build.snapshot(), Limits())
@@ -361,6 +370,13 @@ def test_imported_executions_leave_altogether_when_all_are_old_and_stay_when_non
     fresh = with_history(("a", 30, 1))
     prune(fresh, TODAY)
     assert fresh.history_fills["a"].held_before is None
+
+
+def test_imported_executions_of_a_security_that_has_no_old_ones_stay_as_they_are() -> None:
+    state, fresh = with_history(("a", 30, 14), ("b", -10, 1)), with_history(("c", 5, 1), security="MSFT")
+    state.history_fills["c"] = fresh.history_fills["c"]
+    prune(state, TODAY)
+    assert {name: row.held_before for name, row in state.history_fills.items()} == {"b": 30, "c": None}
 
 
 def test_margin_deficits_stay_for_more_than_a_year() -> None:
