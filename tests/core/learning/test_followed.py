@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.decision.record import record_decision, signal_row
-from apex_cli.core.learning.followed import LONGEST, end_all, endings, result_of
+from apex_cli.core.learning.followed import LONGEST, Course, end_all, endings, result_of
 from apex_cli.core.learning.learners import Learners
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.instrument import Instrument, MarketType
@@ -209,7 +209,8 @@ class TestWhatIsFollowed:
         assert (len(state.lessons), len(state.followed)) == (lessons, left)
 
     def test_an_end_that_was_not_committed_is_found_again(self, build: Any) -> None:
-        state, courses = self.decided(build), {}  # type: ignore[var-annotated]
+        state = self.decided(build)
+        courses: dict[str, Course] = {}
         state.signals["sig-1"] = signal_row(build.opportunity().signal, SignalOutcome.REFUSED, build.now)
         prices = Prices(bars("50 55 49 54", "40 41 39 40", first=build.now))
         first = endings(state, prices, build.now + DAY, courses)

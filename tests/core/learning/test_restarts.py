@@ -1,4 +1,4 @@
-"""What is ranked, learned and kept is the same, whether one process goes on or another one takes over its state."""
+"""What is ranked, learned and kept is the same, whether one process does it all or another one takes over its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of problems: one refusal, told as each kind of reader tells it."""
+"""The words of problems: one refusal, worded as each kind of reader words it."""
 
 from __future__ import annotations
 
