@@ -29,7 +29,7 @@ def replay(
     on_error: Literal["report", "raise"] = "report",
     on_step: OnStep | None = None,
 ) -> Report:
-    """Return what trading *bars* comes to: the checks, sizes, fills and moving stops of a run, in memory.
+    """Return the result of trading *bars*, with the checks, sizes, fills and moving stops of a run, in memory.
 
     Args:
         bars: a folder, a file, a pandas or polars frame, a mapping of symbols to frames, or records.

@@ -12,7 +12,7 @@ from apex_cli.app.compose import make_parts
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.marketplace import broker_row
 from apex_cli.app.own_parts import load_part, step_limits
-from apex_cli.app.resources import make_system_clock, tell
+from apex_cli.app.resources import make_system_clock, warn
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.reason import Reason
 from apex_cli.settings.brokers import SimulationClock
@@ -367,7 +367,7 @@ def model_files(settings: Settings) -> ModelFiles:
 def _note_once(text: str) -> None:
     if text not in _noted:
         _noted.add(text)
-        tell(text)
+        warn(text)
 
 
 _noted: set[str] = set()
@@ -378,7 +378,7 @@ def pipeline_bars(settings: Settings) -> BarSource | None:
     from apex_cli.core.signals.context import Once, PipelineContext
 
     def say(reason: Reason) -> None:
-        tell(f"Warning: {reason.message}")
+        warn(f"Warning: {reason.message}")
 
     csv = open_bars(settings) if settings.pipeline.bars == "csv" else None
     bare = PipelineContext(clock=model_clock(settings), bars=csv, state_dir=settings.state.dir, notice=Once(say))

@@ -41,7 +41,7 @@ from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, SequentialIds, UntoldState
+from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, SequentialIds, CountingState
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
@@ -118,7 +118,7 @@ def replay(
     *,
     make_sources: MakeSources | None = None,
 ) -> ReplayReport:
-    """Return what trading by *settings* through the bars comes to; *on_step* hears how far it is.
+    """Return the result of trading by *settings* through the bars; *on_step* hears how far it is.
 
     *make_sources* makes other sources of signals than those of *settings* and *options*.
 
@@ -216,7 +216,7 @@ class Replay:
         self._recorder = Recorder()
         self._on_event = on_event
         self._received = received
-        self._store = MemoryStore(UntoldState(self._hear))
+        self._store = MemoryStore(CountingState(self._hear))
         self._broker = self._make_broker(settings)
         ids = SequentialIds()
         execution = make_execution(

@@ -127,7 +127,7 @@ def open_store(settings: Settings) -> TinyDbStore:
         clock=make_system_clock(settings),
         lock_timeout_s=settings.state.lock_timeout_s,
         backups=settings.state.backups,
-        on_notice=tell,
+        on_notice=warn,
     )
 
 
@@ -147,7 +147,7 @@ def make_system_clock(settings: Settings) -> SystemClock:
     clock = SystemClock(floor=last_saved_at(settings.state.dir / "state.json"))
     if clock.behind() > MOST_BEHIND and clock.floor not in _noted_floors:
         _noted_floors.add(clock.floor)
-        tell(
+        warn(
             f"Warning: this machine's clock says {clock.wall():%Y-%m-%d %H:%M} UTC, but the state has seen "
             f"{clock.floor:%Y-%m-%d %H:%M}. Until then time stands still here. Set the clock right; if it is right now "
             "and was wrong before: apex state reset-clock"
@@ -174,7 +174,7 @@ def machine_time() -> datetime:
     return SystemClock().now()
 
 
-def tell(text: str) -> None:
+def warn(text: str) -> None:
     """Say something that no option silences, on standard error."""
     import sys
 

@@ -302,7 +302,7 @@ def _local_symbol(contract: Contract, instrument: Instrument) -> str:
     return contract.symbol if instrument.market_type is MarketType.EQUITY else instrument.symbol
 
 
-DAYS_TOLD = 6
+DAYS_REPORTED = 6
 PRE_MARKET, AFTER_HOURS, HALF_DAY_AFTER_HOURS = time(4), time(20), time(17)
 
 
@@ -310,7 +310,7 @@ def trading_hours(now: datetime, market: MarketType = MarketType.EQUITY) -> tupl
     """Return all and the liquid trading hours of the next days, as ``20260302:0930-20260302:1600;20260307:CLOSED``."""
     today = now.astimezone(NEW_YORK).date()
     hours_of = {MarketType.FOREX: _forex_hours, MarketType.CRYPTO: _coin_hours}.get(market, _session_hours)
-    every, liquid = zip(*(hours_of(today + timedelta(days=number)) for number in range(DAYS_TOLD)), strict=True)
+    every, liquid = zip(*(hours_of(today + timedelta(days=number)) for number in range(DAYS_REPORTED)), strict=True)
     return ";".join(every), ";".join(liquid)
 
 

@@ -72,7 +72,7 @@ class SignalDesk:
         self._max_age = max_age
         self._now = now
         self._known: OrderedDict[str, asyncio.Future[None] | None] = OrderedDict()
-        """Id of a signal -> what tells when it is safely kept; None when it is."""
+        """Id of a signal -> what is set as soon as it is safely kept; None afterwards."""
 
         self._records: dict[str, Bucket] = {}
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SIMULATED = AccountBadge(kind=AccountKind.SIMULATED)
 ALARM = kind_of(AlarmRaised)
-TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
+ALWAYS_REPORTED = kinds_of(FillBooked, RoundTripClosed)
 
 
 class RunLog:
@@ -110,7 +110,7 @@ class RunLog:
             if len(self._signals) > MOST_RECENT:
                 del self._signals[next(iter(self._signals))]
         if row.kind != ALARM:
-            if self._out.verbose and row.kind not in TOLD_ANYWAY:
+            if self._out.verbose and row.kind not in ALWAYS_REPORTED:
                 self._say(event_words(row), row.at)
             return
         self.reported.add(row.seq)

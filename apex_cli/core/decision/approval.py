@@ -32,7 +32,7 @@ _VOIDING = _EXPIRING | {"price_drift", "reward_risk_min"}
 
 
 class ApprovalVerdict(Value, frozen=True, kw_only=True):
-    """What an approval comes to if it is answered with yes now."""
+    """The decision and the order that a yes to an approval would bring now."""
 
     status: ApprovalStatus
     """APPROVED: execute. PENDING: a check stands in the way, it may pass later. EXPIRED, SUPERSEDED: void."""
@@ -89,7 +89,7 @@ def transition(
 def recheck_approval(
     approval: ApprovalRecord, snapshot: Snapshot, limits: Limits, quantity: Quantity | None = None
 ) -> ApprovalVerdict:
-    """Return what a yes to *approval* comes to now.
+    """Return what a yes to *approval* would bring now.
 
     Size and reward:risk are worked out at the latest price; stop and targets stay. It is void when the approval
     (``approval_expired``) or its signal (``signal_expired``) expired, when the price drifted too far from the one it

@@ -32,7 +32,7 @@ class NoticeKind(StrEnum):
 
 
 class News(Value, frozen=True, kw_only=True):
-    """How a person is told of a kind of event."""
+    """How a kind of event is reported to a person."""
 
     kind: NoticeKind
     priority: int = 2

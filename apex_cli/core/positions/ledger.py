@@ -27,7 +27,7 @@ _SIDES = {OrderSide.BUY: PositionSide.LONG, OrderSide.SELL: PositionSide.SHORT}
 
 
 class Folded(Value, frozen=True, kw_only=True):
-    """What a list of fills of one instrument comes to."""
+    """Position and closed trades that a list of fills of one instrument makes."""
 
     position: Position | None
     round_trips: tuple[RoundTrip, ...]

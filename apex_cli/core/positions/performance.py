@@ -24,7 +24,7 @@ SESSIONS_A_YEAR = 252
 
 
 class Statistics(Value, frozen=True, kw_only=True):
-    """What a list of round trips comes to."""
+    """Sums and rates of a list of round trips."""
 
     round_trips: int
     wins: int

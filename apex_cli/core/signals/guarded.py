@@ -49,12 +49,12 @@ class GuardedStage:
         return self._failed(signal, f"it returned {type(answer).__name__} instead of the signal or a reason")
 
     def foresee(self, due: Mapping[str, Sequence[datetime]]) -> None:
-        """Tell the step at which ends of bars signals of which symbol are *due*, where it wants to know that."""
-        tell: Callable[[Mapping[str, Sequence[datetime]]], None] | None = getattr(self._stage, "foresee", None)
-        if tell is None or self._left_out:
+        """Report to the step at which ends of bars signals of which symbol are *due*, where it has a use for that."""
+        foresee: Callable[[Mapping[str, Sequence[datetime]]], None] | None = getattr(self._stage, "foresee", None)
+        if foresee is None or self._left_out:
             return
         try:
-            self._limits.call(lambda: tell(due))
+            self._limits.call(lambda: foresee(due))
         except LeftOutError as error:
             self._left_out = f"{error}, and is left out from now on"
             self._say(f"failed: {self._left_out}")

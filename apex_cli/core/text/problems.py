@@ -11,7 +11,7 @@ from apex_cli.core.errors import InputError
 MAX_PROBLEMS = 100
 """Problems of one file that are kept; the others are counted."""
 
-TOLD_PROBLEMS = 5
+MOST_REPORTED = 5
 SHOWN = 40
 """Characters of a found value that a message repeats."""
 
@@ -166,10 +166,10 @@ class Problems:
 
     def summary(self) -> str:
         """Return all problems in one sentence, the first few in full."""
-        reported = "; ".join(self.found[:TOLD_PROBLEMS])
+        reported = "; ".join(self.found[:MOST_REPORTED])
         if self.count == 1:
             return reported
-        more = f"; and {self.count - TOLD_PROBLEMS} more" if self.count > TOLD_PROBLEMS else ""
+        more = f"; and {self.count - MOST_REPORTED} more" if self.count > MOST_REPORTED else ""
         return f"{self.count} problems: {reported}{more}"
 
     def stop(self, code: str, *, hint: str, details: Mapping[str, Any] | None = None) -> None:

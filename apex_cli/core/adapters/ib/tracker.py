@@ -326,7 +326,7 @@ class Tracker:
             self._doubt(known)
             self._end_when_filled(known)
 
-    # what it comes to
+    # the end of a doubt
 
     def confirm(self, live: Iterable[OpenOrder]) -> None:
         """Settle doubts by *live*, a fresh and complete list of open orders.

@@ -59,7 +59,7 @@ class WebhookNotifier:
     min_interval_s = 0.0
 
     def __init__(self, url: str, secrets: Sequence[str], clock: Clock, *, sender: str) -> None:
-        """Post to *url*, with a signature of each of *secrets*; *sender* tells ids of several accounts apart.
+        """Post to *url*, with a signature of each of *secrets*; *sender* keeps the ids of several accounts apart.
 
         Raises:
             ConfigError: *url* is no address that may be posted to; the message does not repeat it.

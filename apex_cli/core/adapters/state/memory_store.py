@@ -29,7 +29,7 @@ class SequentialIds:
         return f"{number:026d}"
 
 
-class UntoldState(State):
+class CountingState(State):
     """A state that counts its events and keeps none: a replay of years would fill the memory with them."""
 
     def __init__(self, on_event: OnEvent) -> None:

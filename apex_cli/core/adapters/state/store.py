@@ -263,7 +263,7 @@ class TinyDbStore:
     def exclusive(self, *, is_repair: bool = False) -> Iterator[None]:
         """Hold the lock, for maintenance; what is in memory is read again afterwards.
 
-        All that only a log keeps is brought to the disk first; a repair goes on where that fails.
+        All that only a log keeps is brought to the disk first; a repair continues where that fails.
 
         Raises:
             BusyError: the lock was not free in time.

@@ -46,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 
 @cache
 def boot_id() -> str:
-    """Return what tells this boot of the machine from all others; empty where the system does not say it."""
+    """Return the id of this boot of the machine; empty where the system does not say it."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
