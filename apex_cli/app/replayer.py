@@ -41,7 +41,7 @@ from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, SequentialIds, CountingState
+from apex_cli.core.adapters.state.memory_store import CountingState, MemoryStore, OnEvent, SequentialIds
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
