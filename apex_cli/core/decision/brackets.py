@@ -80,17 +80,11 @@ def build_bracket(
     """
     from apex_cli.core.positions.lessons import entry_conditions
 
-    sized, signal, side = decision.sized, opportunity.signal, decision.side
+    sized, signal = decision.sized, opportunity.signal
     if sized is None:
         raise ValueError(f"signal {decision.signal_id} has no size: it cannot become a bracket")
     instrument = decision.instrument
-    wanted = signal.target_prices if targets is None else targets
-    entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, instrument, side)
-    if min((entry, stop, *rounded)) <= ZERO or (entry - stop) * side.sign <= ZERO:
-        raise ValueError(f"signal {decision.signal_id}: entry {entry} and stop {stop} do not make a {side} bracket")
-    if not entry_order.has_limit:
-        entry = decision.entry_price
-    nearest_first = tuple(sorted(rounded, reverse=side is OrderSide.SELL))
+    entry, stop, nearest_first = _levels(decision, opportunity, entry_order, targets)
     fractions = signal.target_fractions if targets is None else ()
     parts = tranche_quantities(sized.quantity, instrument, len(nearest_first), fractions)
     traded = nearest_first[: len(parts)]
@@ -99,7 +93,7 @@ def build_bracket(
         signal_id=signal.signal_id,
         strategy=signal.strategy,
         instrument=instrument,
-        side=side,
+        side=decision.side,
         quantity=sized.quantity,
         entry_price=entry,
         stop_price=stop,
@@ -113,18 +107,15 @@ def build_bracket(
         conditions=entry_conditions(opportunity),
         agent=signal.proposal.agent if signal.proposal is not None else "",
     )
-    terms: dict[str, Any] = {"order_type": entry_order.order_type, "reference_price": decision.entry_price}
-    if entry_order.has_limit:
-        terms["limit_price"] = record.entry_price
-    if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
-        terms |= {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
+    terms = _entry_terms(entry_order, entry, now, entry_minutes)
     whole = Order(
-        client_order_id=f"apex-{record.bracket_id}-E",
-        bracket_id=record.bracket_id,
+        client_order_id=f"apex-{bracket_id}-E",
+        bracket_id=bracket_id,
         role=OrderRole.ENTRY,
-        instrument=record.instrument,
-        side=record.side,
-        quantity=record.quantity,
+        instrument=instrument,
+        side=decision.side,
+        quantity=sized.quantity,
+        reference_price=decision.entry_price,
         **terms,
     )
     tranches = tuple(
@@ -135,6 +126,36 @@ def build_bracket(
         return record, entry_with_exits(whole, record, tranches)
     own = (order for each in tranches for order in entry_with_exits(_own_entry(whole, each), record, (each,)))
     return record, tuple(own)
+
+
+def _levels(
+    decision: Decision, opportunity: Opportunity, entry_order: EntryOrder, targets: tuple[Price, ...] | None
+) -> tuple[Price, Price, tuple[Price, ...]]:
+    """Return entry, stop and targets, nearest first, on the tick grid.
+
+    Raises:
+        ValueError: a level is not above zero, or entry and stop meet.
+    """
+    signal, side = opportunity.signal, decision.side
+    wanted = signal.target_prices if targets is None else targets
+    entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, decision.instrument, side)
+    if min((entry, stop, *rounded)) <= ZERO or (entry - stop) * side.sign <= ZERO:
+        raise ValueError(f"signal {decision.signal_id}: entry {entry} and stop {stop} do not make a {side} bracket")
+    if not entry_order.has_limit:
+        entry = decision.entry_price
+    return entry, stop, tuple(sorted(rounded, reverse=side is OrderSide.SELL))
+
+
+def _entry_terms(
+    entry_order: EntryOrder, limit_price: Price, now: datetime, entry_minutes: int | None
+) -> dict[str, Any]:
+    """Return type, limit and validity of an entry, as fields of an order."""
+    terms: dict[str, Any] = {"order_type": entry_order.order_type}
+    if entry_order.has_limit:
+        terms["limit_price"] = limit_price
+    if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
+        terms |= {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
+    return terms
 
 
 def _own_entry(whole: Order, tranche: Tranche) -> Order:
