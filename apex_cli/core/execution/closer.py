@@ -364,25 +364,15 @@ class Closer:
     async def _wait_for(self, closings: Sequence[_Closing]) -> None:
         """Wait for the closing orders, and then for the exits that end with them."""
         sent = [(each, each.order.client_order_id) for each in closings if each.order is not None]
-
-        def is_done(state: State, each: _Closing, name: str) -> bool:
-            if each.request.limit_price is not None:
-                return not is_unsure(state.orders[name])
-            return _is_final(state, name)
-
-        await self._orders.settle(lambda state: all(is_done(state, each, name) for each, name in sent))
+        await self._orders.settle(lambda state: all(_has_its_place(state, each, name) for each, name in sent))
         state = self._store.view()
-        ending = [name for each, order in sent for name in each.plan.in_one_piece.cancel if name in state.orders]
-        filled = [each for each, name in sent if state.orders[name].status is OrderStatus.FILLED]
-        ending += [name for each in filled for name in each.plan.ended]
-        given_way = [name for each, order in sent for name in self._given_way(each, state.orders[order])]
-        if given_way:
+        ending = _ending_with(state, sent)
+        if given_way := [name for each, order in sent for name in self._given_way(each, state.orders[order])]:
             await self._orders.cancel(given_way)
             ending += given_way
         if await self._orders.settle(lambda state: all(_is_final(state, name) for name in ending), within_s=GRACE_S):
             return
-        state = self._store.view()
-        late = [name for name in ending if not _is_final(state, name)]
+        late = [name for name in ending if not _is_final(self._store.view(), name)]
         await self._orders.cancel(late)
         await self._orders.settle(lambda state: all(_is_final(state, name) for name in late))
         state = self._store.view()
@@ -515,6 +505,20 @@ def _is_released(state: State, changes: ExitChanges) -> bool:
         _is_final(state, order.client_order_id) or state.orders[order.client_order_id].order.quantity <= order.quantity
         for order in changes.shrink
     )
+
+
+def _has_its_place(state: State, closing: _Closing, client_order_id: str) -> bool:
+    """Return whether a closing order is at the broker beyond doubt, and has ended where it has no limit."""
+    if closing.request.limit_price is not None:
+        return not is_unsure(state.orders[client_order_id])
+    return _is_final(state, client_order_id)
+
+
+def _ending_with(state: State, sent: Iterable[tuple[_Closing, str]]) -> list[str]:
+    """Return the exits that end with closing orders: those cancelled in one piece, and all where one has filled."""
+    ending = [name for each, _ in sent for name in each.plan.in_one_piece.cancel if name in state.orders]
+    filled = [each for each, name in sent if state.orders[name].status is OrderStatus.FILLED]
+    return ending + [name for each in filled for name in each.plan.ended]
 
 
 def _is_final(state: State, client_order_id: str) -> bool:

@@ -19,7 +19,7 @@ from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.ledger import apply_fill, in_order, supersedes
@@ -78,15 +78,8 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
     never_sent = OrderStatus.NEVER_SENT  # what we took for that may turn up at the broker after all
     if record.status.is_final and (record.status is not never_sent or update.status is never_sent):
         return
-    order = record.order
     is_old = record.status not in OUR_OWN_WORD and update.at < record.updated_at
-    if update.quantity is not None and update.quantity != order.quantity and not is_old:
-        order = replace(order, quantity=update.quantity)
-    has_limit = order.limit_price is not None and update.limit_price is not None
-    if has_limit and update.limit_price != order.limit_price and not is_old:
-        order = replace(order, limit_price=update.limit_price)
-    if update.stop_price is not None and update.stop_price != order.stop_price and not is_old:
-        order = replace(order, stop_price=update.stop_price)
+    order = record.order if is_old else _with_terms_of(update, record.order)
     fresh = replace(
         record,
         order=order,
@@ -97,6 +90,17 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
     )
     if fresh != record:
         put_order(tx, replace(fresh, updated_at=record.updated_at if is_old else update.at), now)
+
+
+def _with_terms_of(update: OrderUpdate, order: Order) -> Order:
+    """Return *order* with the quantity and the prices that the broker reports; one without a limit keeps none."""
+    if update.quantity is not None and update.quantity != order.quantity:
+        order = replace(order, quantity=update.quantity)
+    if update.limit_price is not None and order.limit_price not in (None, update.limit_price):
+        order = replace(order, limit_price=update.limit_price)
+    if update.stop_price is not None and update.stop_price != order.stop_price:
+        order = replace(order, stop_price=update.stop_price)
+    return order
 
 
 def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
