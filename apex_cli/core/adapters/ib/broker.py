@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -10,16 +10,13 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
-from apex_cli.core.adapters.ib.catalog import Catalog
-from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.guards import masked
-from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
 from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
 from apex_cli.core.adapters.ib.sender import Sender
-from apex_cli.core.adapters.ib.tracker import Tracker, no_name
+from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent
@@ -29,7 +26,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
-from apex_cli.core.ports import BrokerSnapshot, Clock
+from apex_cli.core.ports import BrokerSnapshot
 
 PREVIEW_ATTEMPTS = 3
 
@@ -37,92 +34,11 @@ PREVIEW_ATTEMPTS = 3
 class IbBroker(Sender):
     """Orders, fills and account of one Interactive Brokers account."""
 
-    def __init__(
-        self,
-        config: IbConfig,
-        clock: Clock,
-        *,
-        read_only: bool,
-        is_ours: Callable[[str], bool] | None = None,
-        known: Callable[[], Iterable[Instrument]] = tuple,
-        name_of: Callable[[str], str] = no_name,
-    ) -> None:
-        """Keep what is needed to connect.
-
-        Args:
-            config: where, which account, and how long to wait.
-            clock: the time of decisions.
-            read_only: nothing can ever be sent.
-            is_ours: says by its client order id whether this apex has asked for an order; by default every name
-                that apex gives counts.
-            known: returns the securities of our books, which stay what they are under any new name.
-            name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
-        """
-        super().__init__(
-            IbConnection(config, clock, read_only=read_only, is_ours=is_ours, known=known, name_of=name_of)
-        )
-        self.config = config
-        self.clock = clock
-        self.read_only = read_only
-
-    # connection
-
-    @property
-    def connections(self) -> int:
-        """Return how often a connection was made."""
-        return self._connection.connections
-
-    @property
-    def is_connected(self) -> bool:
-        """True while a connection is up."""
-        return self._connection.is_connected
-
-    @property
-    def has_given_up(self) -> bool:
-        """True when trying to connect again cannot help: what came back is not our account."""
-        return self._connection.has_given_up
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """True while the fate of an order is being asked for."""
-        return self._connection.is_in_doubt
-
-    @property
-    def link(self) -> Link:
-        """The connection that is up.
-
-        Raises:
-            BrokerError: there is none now.
-        """
-        return self._connection.link
-
-    @property
-    def catalog(self) -> Catalog:
-        """What is known of securities over the connection that is up.
-
-        Raises:
-            BrokerError: there is none now.
-        """
-        return self._connection.catalog
-
-    async def connect(self) -> None:
-        """Connect, check the account, ask for everything, and keep the connection from now on.
-
-        Raises:
-            BrokerError: it cannot be reached, or did not answer everything: an unknown state is no state to trade on.
-            ConfigError: the library is missing, or it is another account.
-            RefusedError: a live account without the word for it.
-        """
-        await self._connection.open()
-
-    async def close(self) -> None:
-        """End the task and the connection; safe to call twice."""
-        await self._connection.close()
-
     def drain(self) -> Sequence[BrokerEvent]:
         """Return what happened since the last call, without waiting."""
-        self._connection.take_in_all()
-        events = self._connection.tracker.drain()
+        if self._link is not None:
+            self.take_in(self._link)
+        events = self.tracker.drain()
         return [self._rated(event) if isinstance(event, Fill) else event for event in events]
 
     def exchange_rates(self) -> dict[str, Decimal]:
@@ -135,7 +51,7 @@ class IbBroker(Sender):
         charged_in = "" if fill.commission_currency == base else fill.commission_currency
         if currency == base and not charged_in:
             return fill if fill.commission_currency == charged_in else replace(fill, commission_currency="")
-        rates, now = self.exchange_rates(), self._connection.clock.now()
+        rates, now = self.exchange_rates(), self.clock.now()
         rate = own_rate(fill.instrument, base, fill.price, now)
         if rate is None and currency != base and currency in rates:
             rate = Rate(currency=currency, base=base, value=rates[currency], source="broker", at=now)
@@ -161,7 +77,7 @@ class IbBroker(Sender):
             SecurityError: the broker knows none or several of that name.
             BrokerError: there is no connection, or the broker does not answer.
         """
-        return await self._connection.catalog.identify(instrument)
+        return await self.catalog.identify(instrument)
 
     async def account(self) -> AccountSnapshot:
         """Return what the account is worth, as the broker keeps reporting.
@@ -171,9 +87,9 @@ class IbBroker(Sender):
         """
         found = account_snapshot(
             self._account_values(),
-            self._connection.clock.now(),
+            self.clock.now(),
             account_type=self.config.account_type,
-            pdt_rejected=self._connection.tracker.pdt_rejected,
+            pdt_rejected=self.tracker.pdt_rejected,
         )
         return replace(found, name=masked(self.link.account))
 
@@ -184,9 +100,9 @@ class IbBroker(Sender):
             BrokerError: there is no connection.
         """
         link = self.link
-        found = await self._connection.survey()
+        found = await self.survey()
         await self.free_exits()
-        tracker = self._connection.tracker
+        tracker = self.tracker
         missing = (*found.missing(), *_unsure(link, tracker))
         return BrokerSnapshot(
             is_complete=found.is_complete and not missing,
@@ -208,7 +124,7 @@ class IbBroker(Sender):
             BrokerError: there is no connection, or no answer.
         """
         del price
-        return await self._connection.catalog.chain(underlying)
+        return await self.catalog.chain(underlying)
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return the margin after *order*; None when the broker gives no number.

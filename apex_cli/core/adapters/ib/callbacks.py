@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from apex_cli.core.adapters.ib.numbers import to_decimal
@@ -15,6 +16,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderType
 from apex_cli.core.model.side import OrderSide
 
+COMBINATION = "BAG"
 NOT_YET_KNOWN = Decimal(-1)
 """What a commission report says before the commission is worked out."""
 
@@ -95,8 +97,9 @@ class Trouble(Value, frozen=True, kw_only=True):
 Word = OpenOrder | StatusWord | CompletedOrder | Executed | CommissionWord | Trouble
 
 
-def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> OpenOrder:
-    """Return what ``openOrder`` reported."""
+def _open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> OpenOrder | None:
+    if order.whatIf:
+        return None
     return OpenOrder(
         order_id=order_id,
         client_id=order.clientId,
@@ -116,8 +119,7 @@ def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrd
     )
 
 
-def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
-    """Return what ``completedOrder`` reported."""
+def _completed_order(_contract: IbContract, order: IbOrder, state: IbOrderState) -> CompletedOrder:
     return CompletedOrder(
         perm_id=order.permId,
         ref=order.orderRef,
@@ -128,8 +130,9 @@ def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
     )
 
 
-def executed(contract: IbContract, execution: IbExecution) -> Executed:
-    """Return what ``execDetails`` reported."""
+def _executed(_request: int, contract: IbContract, execution: IbExecution) -> Executed | None:
+    if contract.secType == COMBINATION:
+        return None
     fill = Fill(
         exec_id=execution.execId,
         client_order_id=execution.orderRef,
@@ -142,8 +145,8 @@ def executed(contract: IbContract, execution: IbExecution) -> Executed:
     return Executed(fill=fill, perm_id=execution.permId, account=execution.acctNumber)
 
 
-def commission_word(report: IbCommission) -> CommissionWord:
-    """Return what ``commissionReport`` reported; -1 and the largest double mean that it is not known yet."""
+def _commission(report: IbCommission) -> CommissionWord:
+    """Return what an execution cost; -1 and the largest double mean that it is not known yet."""
     number = to_decimal(report.commission)
     is_known = number is not None and number != NOT_YET_KNOWN
     return CommissionWord(
@@ -153,15 +156,30 @@ def commission_word(report: IbCommission) -> CommissionWord:
     )
 
 
-def status_word(
-    order_id: int, status: str, filled: float, *, perm_id: int, client_id: int, why_held: str
+def _status(
+    order_id: int, status: str, filled: float, _remaining: float, _average: float, perm_id: int, *rest: object
 ) -> StatusWord:
-    """Return what ``orderStatus`` reported."""
+    client_id, why_held = rest[2:4]
     return StatusWord(
         order_id=order_id,
-        client_id=client_id,
+        client_id=int(str(client_id)),
         perm_id=perm_id,
         status=status,
         filled=Quantity(to_decimal(filled) or ZERO),
-        why_held=why_held,
+        why_held=str(why_held),
     )
+
+
+def _trouble(about: int, code: int, text: str, _rejected: str = "") -> Trouble:
+    return Trouble(about=about, code=code, text=text)
+
+
+READERS: Mapping[str, Callable[..., Word | None]] = {
+    "openOrder": _open_order,
+    "orderStatus": _status,
+    "completedOrder": _completed_order,
+    "execDetails": _executed,
+    "commissionReport": _commission,
+    "error": _trouble,
+}
+"""By callback: what its arguments mean; None where it reports nothing of an order that is ours to know."""

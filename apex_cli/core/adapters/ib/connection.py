@@ -16,7 +16,7 @@ from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
 from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.survey import Survey, survey
-from apex_cli.core.adapters.ib.tracker import Tracker
+from apex_cli.core.adapters.ib.tracker import Tracker, no_name
 from apex_cli.core.errors import ApexError, BrokerError, StateError
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.ports import Clock
@@ -36,17 +36,29 @@ class IbConnection:
         clock: Clock,
         *,
         read_only: bool,
-        is_ours: Callable[[str], bool] | None,
-        known: Callable[[], Iterable[Instrument]],
-        name_of: Callable[[str], str],
+        is_ours: Callable[[str], bool] | None = None,
+        known: Callable[[], Iterable[Instrument]] = tuple,
+        name_of: Callable[[str], str] = no_name,
     ) -> None:
-        """Keep what is needed to connect; *known* returns the securities of our books, *name_of* names their orders."""
+        """Keep what is needed to connect.
+
+        Args:
+            config: where, which account, and how long to wait.
+            clock: the time of decisions.
+            read_only: nothing can ever be sent.
+            is_ours: says by its client order id whether this apex has asked for an order; by default every name
+                that apex gives counts.
+            known: returns the securities of our books, which stay what they are under any new name.
+            name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
+        """
         self.config = config
         self.clock = clock
         self.read_only = read_only
         self.register = Register(known)
         self.tracker = Tracker(clock.now, is_ours, self.register, name_of)
         self.connections = 0
+        """How often a connection was made."""
+
         self._link: Link | None = None
         self._catalog: Catalog | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -89,7 +101,7 @@ class IbConnection:
             self._catalog = Catalog(link, self.register)
         return self._catalog
 
-    async def open(self) -> None:
+    async def connect(self) -> None:
         """Connect, check the account, ask for everything, and keep the connection from now on.
 
         Raises:
@@ -177,11 +189,6 @@ class IbConnection:
     def is_in_doubt(self) -> bool:
         """True while the fate of an order is being asked for."""
         return bool(self.tracker.doubts) or (self._link is not None and bool(self._link.tap.heard))
-
-    def take_in_all(self) -> None:
-        """Take in what the present link, if any, has heard."""
-        if self._link is not None:
-            self.take_in(self._link)
 
     def take_in(self, link: Link) -> None:
         """Take in what *link* has heard."""

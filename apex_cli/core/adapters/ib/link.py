@@ -64,10 +64,7 @@ class Link:
         match meaning_of(word.code, word.text):
             case Meaning.LINK_LOST:
                 self.has_lost_broker = True
-            case Meaning.LINK_BACK:
-                self.has_lost_broker = False
-                self.must_renew = True
-            case Meaning.LINK_BACK_EMPTY:
+            case Meaning.LINK_BACK | Meaning.LINK_BACK_EMPTY:
                 self.has_lost_broker = False
                 self.must_renew = True
             case Meaning.READ_ONLY:

@@ -42,14 +42,8 @@ MARKET_FILL_S = 2.0
 """How long the fill of a market order is waited for, so that a command that ends right after it has seen it."""
 
 
-class Sender:
+class Sender(IbConnection):
     """Everything that changes something at the broker."""
-
-    def __init__(self, connection: IbConnection) -> None:
-        """Send over *connection*."""
-        self._connection = connection
-        self._config = connection.config
-        self._tracker = connection.tracker
 
     async def submit(self, orders: Sequence[Order]) -> None:
         """Send *orders* as one transmission, and wait until the broker has each of them.
@@ -74,25 +68,25 @@ class Sender:
         """
         self._ready_to_send()
         orders = exchange.orders
-        again = [order.client_order_id for order in orders if order.client_order_id in self._tracker.orders]
+        again = [order.client_order_id for order in orders if order.client_order_id in self.tracker.orders]
         if again:
             for ref in again:
-                self._tracker.report_again(ref)
+                self.tracker.report_again(ref)
             return
         problem = next((problem for order in (*orders, *exchange.change) if (problem := problem_with(order))), "")
         if problem:
-            self._tracker.refuse(orders, f"Not sent: {problem}.")
+            self.tracker.refuse(orders, f"Not sent: {problem}.")
             return
         legs = [await self.fitted(order) for order in in_sending_order(orders)]
-        contracts = [await self._connection.catalog.contract(order.instrument) for order in legs]
+        contracts = [await self.catalog.contract(order.instrument) for order in legs]
         changes = [await self.fitted(order) for order in exchange.change]
-        changed = [await self._connection.catalog.contract(order.instrument) for order in changes]
+        changed = [await self.catalog.contract(order.instrument) for order in changes]
         link = self._ready_to_send()
         going = [self._to_change(name) for name in exchange.cancel]
         changing = [self._to_change(order.client_order_id) for order in exchange.change]
         group, problem = self._group_beside(exchange)
-        if problem or self._tracker.has_news_of({*(known.ref for known in (*going, *changing)), *exchange.beside}):
-            self._tracker.refuse(orders, f"Not sent: {problem or MEANWHILE}.")
+        if problem or self.tracker.has_news_of({*(known.ref for known in (*going, *changing)), *exchange.beside}):
+            self.tracker.refuse(orders, f"Not sent: {problem or MEANWHILE}.")
             return
         if group:
             legs = [replace(leg, oca_group=group) for leg in legs]
@@ -111,7 +105,7 @@ class Sender:
 
     def _to_change(self, client_order_id: str) -> Known:
         self._link_to_change(client_order_id)
-        return self._tracker.orders[client_order_id]
+        return self.tracker.orders[client_order_id]
 
     def _group_beside(self, exchange: Exchange) -> tuple[str, str]:
         """Return the OCA group that the broker has the legs in that orders are to rest beside, or what is wrong.
@@ -120,7 +114,7 @@ class Sender:
         """
         if not exchange.beside:
             return "", ""
-        legs = [known for name in exchange.beside if (known := self._tracker.orders.get(name)) and known.is_open]
+        legs = [known for name in exchange.beside if (known := self.tracker.orders.get(name)) and known.is_open]
         groups = {known.terms.oca_group for known in legs if known.terms is not None}
         if len(groups) == 1 and (name := groups.pop()):
             return name, ""
@@ -142,18 +136,18 @@ class Sender:
         Raises:
             BrokerError: there is no connection, it is read-only, or it is an hour in which orders vanish.
         """
-        if self._connection.read_only:
+        if self.read_only:
             raise BrokerError("ib_looks_only", "This connection only looks; nothing was sent.")
-        link = self._connection.link
+        link = self.link
         if link.is_read_only_api:
-            raise read_only_api(self._config)
+            raise read_only_api(self.config)
         if link.has_lost_broker or link.must_renew:
             raise BrokerError(
                 "ib_broker_lost",
                 "TWS has lost its line to Interactive Brokers; nothing was sent.",
                 hint="It comes back by itself; stops that rest at the exchange stay there.",
             )
-        window = quiet_now(self._config.quiet_hours, self._connection.clock.now())
+        window = quiet_now(self.config.quiet_hours, self.clock.now())
         if window is not None:
             raise BrokerError(
                 "ib_quiet_hours",
@@ -166,7 +160,7 @@ class Sender:
         """Return *order* with its prices on the broker's own steps."""
         if order.limit_price is None and order.stop_price is None and order.trail_amount is None:
             return order
-        return rounded(order, await self._connection.catalog.listing(order.instrument))
+        return rounded(order, await self.catalog.listing(order.instrument))
 
     def _transmit(self, link: Link, legs: Sequence[Order], contracts: Sequence[object]) -> list[Known]:
         """Write all legs to the socket in one go: ids first, and only the last one lets them loose.
@@ -179,7 +173,7 @@ class Sender:
         for order, contract in zip(legs, contracts, strict=True):
             ref = order.client_order_id
             is_last = order is legs[-1] or not any(parents.values())
-            sent.append(self._tracker.sent(order, client_id=link.client_id, order_id=ids[ref]))
+            sent.append(self.tracker.sent(order, client_id=link.client_id, order_id=ids[ref]))
             self._place(link, order, contract, ids[ref], parent_id=parents[ref], transmit=is_last)
         return sent
 
@@ -192,8 +186,8 @@ class Sender:
             account=link.account,
             parent_id=parent_id,
             transmit=transmit,
-            outside_rth=self._config.outside_rth,
-            trigger_method=self._config.trigger_method,
+            outside_rth=self.config.outside_rth,
+            trigger_method=self.config.trigger_method,
         )
         link.ib.client.placeOrder(order_id, contract, protocol_order(link.library, fields))
 
@@ -207,7 +201,7 @@ class Sender:
         missing = ", ".join(known.ref for known in sent if not _is_answered(known))
         raise OutcomeUnknownError(
             "ib_no_acknowledgement",
-            f"The broker did not acknowledge {missing} within {self._config.ack_timeout_s:g} s.",
+            f"The broker did not acknowledge {missing} within {self.config.ack_timeout_s:g} s.",
             hint="Nothing is sent again before the broker itself has reported what became of it.",
         )
 
@@ -222,7 +216,7 @@ class Sender:
             for known in (known for known in sent if known.is_open):
                 known.reason, known.was_never_released = why, True
                 self._send_cancel(link, known)
-            pause = self._config.ack_timeout_s / CANCELS
+            pause = self.config.ack_timeout_s / CANCELS
             if await self._until(link, lambda: all(not known.is_open for known in sent), pause):
                 return True
         return False
@@ -241,14 +235,14 @@ class Sender:
 
         Where the connection is lost meanwhile, the next one says what it finds; what it does not find stays open.
         """
-        made = self._connection.connections
+        made = self.connections
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._config.ack_timeout_s if limit_s is None else limit_s):
+            async with asyncio.timeout(self.config.ack_timeout_s if limit_s is None else limit_s):
                 while True:
-                    self._connection.take_in(link)
+                    self.take_in(link)
                     if is_done():
                         return True
-                    if self._connection.connections > made:
+                    if self.connections > made:
                         return False
                     await asyncio.sleep(LOOK_S)
         return False
@@ -260,19 +254,19 @@ class Sender:
             BrokerError: it is not known to the broker, or another client placed it.
         """
         link = self._link_to_change(client_order_id)
-        known = self._tracker.orders[client_order_id]
+        known = self.tracker.orders[client_order_id]
         if not known.is_open:
-            self._tracker.report_again(client_order_id)
+            self.tracker.report_again(client_order_id)
             return
         known.was_asked_to_cancel = True
         self._send_cancel(link, known)
 
     def _link_to_change(self, client_order_id: str) -> Link:
-        if self._connection.read_only:
+        if self.read_only:
             raise BrokerError("ib_looks_only", "This connection only looks; nothing was sent.")
-        link = self._connection.link
-        self._connection.take_in(link)
-        known = self._tracker.orders.get(client_order_id)
+        link = self.link
+        self.take_in(link)
+        known = self.tracker.orders.get(client_order_id)
         if known is None:
             raise BrokerError("ib_order_unknown", f"The broker knows no open order {client_order_id}.")
         if known.is_open and known.client_id != link.client_id:
@@ -295,17 +289,17 @@ class Sender:
             BrokerError: it is not known, not ours to change, or nothing may leave now.
         """
         self._link_to_change(order.client_order_id)
-        known = self._tracker.orders[order.client_order_id]
+        known = self.tracker.orders[order.client_order_id]
         problem = problem_with(order)
         if problem or not known.is_open:
-            self._tracker.report_again(order.client_order_id, f"Not changed: {problem}." if problem else "")
+            self.tracker.report_again(order.client_order_id, f"Not changed: {problem}." if problem else "")
             return
         fitted = await self.fitted(order)
-        contract = await self._connection.catalog.contract(order.instrument)
+        contract = await self.catalog.contract(order.instrument)
         self._place_change(self._ready_to_send(), known, fitted, contract)
 
     def _place_change(self, link: Link, known: Known, order: Order, contract: object) -> None:
-        parent = self._tracker.orders.get(order.parent_id or "")
+        parent = self.tracker.orders.get(order.parent_id or "")
         parent_id = parent.order_id if parent is not None and parent.is_open else 0
         known.order = order if known.order is None else known.order
         self._place(link, order, contract, known.order_id, parent_id=parent_id)
@@ -318,10 +312,10 @@ class Sender:
         """
         with suppress(BrokerError):
             link = self._ready_to_send()
-            for known in self._tracker.bound_exits():
+            for known in self.tracker.bound_exits():
                 order = _alone(known.terms) if known.terms else None
                 if order is not None:
-                    contract = await self._connection.catalog.contract(order.instrument)
+                    contract = await self.catalog.contract(order.instrument)
                     known.is_set_free = True
                     self._place(link, order, contract, known.order_id, parent_id=0)
 

@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from apex_cli.core.adapters.ib import callbacks as words
-from apex_cli.core.adapters.ib.callbacks import Trouble, Word
-from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecution, IbOrder, IbOrderState
+from apex_cli.core.adapters.ib.callbacks import READERS, Word
 
 log = logging.getLogger(__name__)
-COMBINATION = "BAG"
 SHORTABLE, SHORTABLE_TICK = "shortable", 46
 """Name and number of the grade at which a stock can be borrowed."""
 
@@ -35,15 +32,7 @@ class Tap:
 
     def install(self, wrapper: Any) -> None:  # noqa: ANN401 - either library's wrapper
         """Hear every callback of *wrapper* that reports orders."""
-        listeners: dict[str, Callable[..., Word | None]] = {
-            "openOrder": _heard_open_order,
-            "orderStatus": _heard_status,
-            "completedOrder": _heard_completed,
-            "execDetails": _heard_execution,
-            "commissionReport": _heard_commission,
-            "error": _heard_trouble,
-        }
-        for name, translate in listeners.items():
+        for name, translate in READERS.items():
             setattr(wrapper, name, self._tee(translate, getattr(wrapper, name)))
         wrapper.tickGeneric = _keeping_grade(wrapper, wrapper.tickGeneric)
 
@@ -93,32 +82,3 @@ def _keeping_grade(wrapper: Any, onward: Callable[..., None]) -> Callable[..., N
         onward(request, kind, value)
 
     return callback
-
-
-def _heard_open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> Word | None:
-    return None if order.whatIf else words.open_order(order_id, contract, order, state)
-
-
-def _heard_status(
-    order_id: int, status: str, filled: float, _remaining: float, _average: float, perm_id: int, *rest: object
-) -> Word:
-    client_id, why_held = rest[2:4]
-    return words.status_word(
-        order_id, status, filled, perm_id=perm_id, client_id=int(str(client_id)), why_held=str(why_held)
-    )
-
-
-def _heard_completed(_contract: IbContract, order: IbOrder, state: IbOrderState) -> Word:
-    return words.completed_order(order, state)
-
-
-def _heard_execution(_request: int, contract: IbContract, execution: IbExecution) -> Word | None:
-    return None if contract.secType == COMBINATION else words.executed(contract, execution)
-
-
-def _heard_commission(report: IbCommission) -> Word:
-    return words.commission_word(report)
-
-
-def _heard_trouble(about: int, code: int, text: str, _rejected: str = "") -> Word:
-    return Trouble(about=about, code=code, text=text)
