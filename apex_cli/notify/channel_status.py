@@ -13,8 +13,8 @@ from apex_cli.core.model.health import Finding, Level
 from apex_cli.notify.channels import Channel
 from apex_cli.notify.post import Postman
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Cell, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import DASH, moment
+from apex_cli.presenters.screen.columns import Column, Table, bold, or_dash
+from apex_cli.presenters.screen.formats import moment
 from apex_cli.settings.sections import Settings
 
 FAILING = 3
@@ -53,18 +53,18 @@ def _word(standing: Standing) -> str:
 
 
 CHANNELS = Table[Standing](
-    Column("channel", lambda s: s.name, "Channel", shown=bold),
-    Column("", _word, "State", cell=lambda s: Cell(_word(s), Tone.BAD if s.delivery.attempts else Tone.GOOD)),
-    Column("delivered", lambda s: s.delivery.delivered, "Sent", is_right=True),
-    Column("failures", lambda s: s.delivery.failures, "Failed", is_right=True),
-    Column("given_up", lambda s: s.delivery.given_up),
-    Column("attempts", lambda s: s.delivery.attempts),
-    Column("behind", lambda s: s.behind, "Behind", rank=SECOND, is_right=True),
-    Column("held", lambda s: len(s.delivery.held), "Held", rank=THIRD, is_right=True),
-    Column("last_success_at", lambda s: s.delivery.last_success_at, "Last sent", shown=moment, rank=SECOND),
-    Column("last_error", lambda s: s.delivery.last_error, "Last error", shown=lambda text: text or DASH, wraps=True),
-    Column("last_error_at", lambda s: s.delivery.last_error_at),
-    Column("next_try_at", lambda s: s.delivery.next_try_at),
+    Column("channel", "Channel", lambda s: s.name, shown=bold),
+    Column("", "State", _word, cell=lambda s: Cell(_word(s), Tone.BAD if s.delivery.attempts else Tone.GOOD)),
+    Column("delivered", "Sent", lambda s: s.delivery.delivered, is_right=True),
+    Column("failures", "Failed", lambda s: s.delivery.failures, is_right=True),
+    Column("given_up", value=lambda s: s.delivery.given_up),
+    Column("attempts", value=lambda s: s.delivery.attempts),
+    Column("behind", "Behind", rank=SECOND, is_right=True),
+    Column("held", "Held", lambda s: len(s.delivery.held), rank=THIRD, is_right=True),
+    Column("last_success_at", "Last sent", lambda s: s.delivery.last_success_at, shown=moment, rank=SECOND),
+    Column("last_error", "Last error", lambda s: s.delivery.last_error, shown=or_dash, wraps=True),
+    Column("last_error_at", value=lambda s: s.delivery.last_error_at),
+    Column("next_try_at", value=lambda s: s.delivery.next_try_at),
     empty="No channel is set up: apex help notifications",
 )
 

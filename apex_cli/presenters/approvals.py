@@ -19,7 +19,7 @@ from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, toned
 from apex_cli.presenters.screen.formats import (
     DASH,
     clock_time,
@@ -117,66 +117,54 @@ def _entry_price(done: Answered) -> Decimal | None:
 
 
 APPROVALS = Table[ApprovalRow](
-    Column("approval_id", lambda r: r.approval.approval_id, "Approval", rank=LAST, place=2),
-    Column("version", lambda r: r.approval.version),
-    Column("signal_id", lambda r: r.signal.signal_id),
-    Column("symbol", lambda r: r.signal.instrument.key, "Symbol", shown=bold),
-    Column("side", lambda r: r.signal.side, "Side"),
+    Column("approval_id", "Approval", lambda r: r.approval.approval_id, rank=LAST, place=2),
+    Column("version", value=lambda r: r.approval.version),
+    Column("signal_id", value=lambda r: r.signal.signal_id),
+    Column("symbol", "Symbol", lambda r: r.signal.instrument.key, shown=bold),
+    Column("side", "Side", lambda r: r.signal.side),
     Column(
         "quantity",
-        lambda r: None if (quantity := _sized_quantity(r)) is None else number(quantity),
         "Qty",
+        lambda r: None if (quantity := _sized_quantity(r)) is None else number(quantity),
         cell=lambda r: DASH if (quantity := _sized_quantity(r)) is None else units(quantity),
         is_right=True,
     ),
-    Column("", lambda r: r.approval.quoted_price, "Price", shown=price, is_right=True),
-    Column("", lambda r: r.signal.stop_loss, "Stop", shown=price, is_right=True),
+    Column("", "Price", lambda r: r.approval.quoted_price, shown=price, is_right=True),
+    Column("", "Stop", lambda r: r.signal.stop_loss, shown=price, is_right=True),
     Column(
         "",
-        lambda r: r.signal.target_prices,
         "Target",
+        lambda r: r.signal.target_prices,
         shown=lambda prices: price(prices[0] if prices else None),
         rank=SECOND,
         is_right=True,
     ),
-    Column("", lambda r: r.approval.decision.reward_risk, "R:R", shown=ratio, is_right=True),
-    Column(
-        "status",
-        lambda r: r.approval.status,
-        "Status",
-        shown=lambda status: Cell(status, ANSWER_TONES.get(status, Tone.PLAIN)),
-        rank=THIRD,
-        place=1,
-    ),
-    Column("reason", lambda r: r.approval.reason),
-    Column("created_at", lambda r: r.approval.created_at),
-    Column("expires_at", lambda r: r.approval.expires_at, "Until", cell=_expiry, is_right=True),
-    Column("score", lambda r: r.approval.opportunity.opportunity_score, "Score", shown=score_text, rank=THIRD),
+    Column("", "R:R", lambda r: r.approval.decision.reward_risk, shown=ratio, is_right=True),
+    Column("status", "Status", lambda r: r.approval.status, shown=toned(ANSWER_TONES), rank=THIRD, place=1),
+    Column("reason", value=lambda r: r.approval.reason),
+    Column("created_at", value=lambda r: r.approval.created_at),
+    Column("expires_at", "Until", lambda r: r.approval.expires_at, cell=_expiry, is_right=True),
+    Column("score", "Score", lambda r: r.approval.opportunity.opportunity_score, shown=score_text, rank=THIRD),
     Column(
         "agent",
-        lambda r: r.signal.proposal.agent if r.signal.proposal else None,
         "Agent",
+        lambda r: r.signal.proposal.agent if r.signal.proposal else None,
         shown=lambda agent: Cell(agent or DASH, Tone.WARN if agent else Tone.PLAIN),
         rank=SECOND,
         is_optional=True,
     ),
-    Column("agent_reason", lambda r: r.signal.proposal.reason if r.signal.proposal else None),
-    Column("was", lambda r: decision_data(r.approval.decision, r.approval.quoted_price)),
-    Column("now", lambda r: decision_data(r.preview.decision, r.preview.price) if r.preview else {}),
+    Column("agent_reason", value=lambda r: r.signal.proposal.reason if r.signal.proposal else None),
+    Column("was", value=lambda r: decision_data(r.approval.decision, r.approval.quoted_price)),
+    Column("now", value=lambda r: decision_data(r.preview.decision, r.preview.price) if r.preview else {}),
     empty="Nothing waits for approval.",
 )
 ANSWERED = Table["Answered"](
-    Column("", lambda d: d.approval.opportunity.signal.instrument.key, "Symbol", shown=bold),
-    Column(
-        "",
-        lambda d: d.approval.status,
-        "Status",
-        shown=lambda status: Cell(status, ANSWER_TONES.get(status, Tone.PLAIN)),
-    ),
-    Column("", lambda d: d, "Filled", shown=lambda d: units(filled_units(d)) if d.orders else DASH, is_right=True),
-    Column("", _entry_price, "Price", shown=price, is_right=True),
-    Column("", lambda d: d.approval.reason, "Reason", rank=SECOND, wraps=True),
-    Column("", lambda d: d.approval.approval_id, "Approval", rank=LAST),
+    Column("", "Symbol", lambda d: d.approval.opportunity.signal.instrument.key, shown=bold),
+    Column("", "Status", lambda d: d.approval.status, shown=toned(ANSWER_TONES)),
+    Column("", "Filled", lambda d: d, shown=lambda d: units(filled_units(d)) if d.orders else DASH, is_right=True),
+    Column("", "Price", _entry_price, shown=price, is_right=True),
+    Column("", "Reason", lambda d: d.approval.reason, rank=SECOND, wraps=True),
+    Column("", "Approval", lambda d: d.approval.approval_id, rank=LAST),
 )
 
 

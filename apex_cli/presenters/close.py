@@ -11,13 +11,12 @@ from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled, 
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, toned, units_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
     gain,
     marked,
-    number,
     percent,
     price,
     signed,
@@ -32,37 +31,29 @@ def _gain_or_dash(pnl: Decimal | None) -> Cell:
 
 
 CLOSED = Table[Closed](
-    Column("symbol", lambda c: c.symbol, "Symbol", shown=bold),
-    Column(
-        "quantity", lambda c: number(c.quantity), "Closed", cell=lambda c: units(c.quantity), place=1, is_right=True
-    ),
-    Column(
-        "remaining", lambda c: number(c.remaining), "Left", cell=lambda c: units(c.remaining), place=1, is_right=True
-    ),
+    Column("symbol", "Symbol", shown=bold),
+    units_column("quantity", "Closed", place=1),
+    units_column("remaining", "Left", place=1),
     Column(
         "exit_price",
-        lambda c: c.exit_price,
         "Exit",
         cell=lambda c: marked(c.exit_price, is_theoretical=c.is_theoretical),
         place=1,
         rank=SECOND,
         is_right=True,
     ),
-    Column("pnl", lambda c: c.pnl, "P&L", shown=_gain_or_dash, place=1, is_right=True),
+    Column("pnl", "P&L", shown=_gain_or_dash, place=1, is_right=True),
     Column(
         "pnl_pct",
-        lambda c: c.pnl_pct,
         "%",
         cell=lambda c: Cell(DASH) if c.pnl_pct is None else gain(c.pnl_pct, percent(c.pnl_pct)),
         place=1,
         rank=THIRD,
         is_right=True,
     ),
-    Column(
-        "status", lambda c: c.status, "Status", shown=lambda status: Cell(status, STATUS_TONES.get(status, Tone.PLAIN))
-    ),
-    Column("client_order_id", lambda c: c.client_order_id),
-    Column("theoretical", lambda c: c.is_theoretical),
+    Column("status", "Status", shown=toned(STATUS_TONES)),
+    Column("client_order_id"),
+    Column("theoretical", value=lambda c: c.is_theoretical),
 )
 
 
@@ -94,18 +85,18 @@ def day_trade_line(request: CloseRequest, status: DayTradeStatus | None) -> Line
 
 
 MOVED = Table[StopsMoved](
-    Column("symbol", lambda m: m.symbol, "Symbol", shown=bold),
-    Column("from_price", lambda m: m.from_price, "Stop was", shown=price, is_right=True),
-    Column("to_price", lambda m: m.to_price, "Stop now", shown=price, is_right=True),
-    Column("quantity", lambda m: number(m.quantity), "Qty", cell=lambda m: units(m.quantity), is_right=True),
+    Column("symbol", "Symbol", shown=bold),
+    Column("from_price", "Stop was", shown=price, is_right=True),
+    Column("to_price", "Stop now", shown=price, is_right=True),
+    units_column("quantity"),
 )
 
 CANCELLED = Table[EntriesCancelled](
-    Column("symbol", lambda c: c.symbol, "Symbol", shown=bold),
+    Column("symbol", "Symbol", shown=bold),
     Column(
         "client_order_ids",
-        lambda c: list(c.client_order_ids),
         "Entries cancelled",
+        lambda c: list(c.client_order_ids),
         cell=lambda c: str(len(c.client_order_ids)),
         is_right=True,
     ),

@@ -9,7 +9,7 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.drift_report import Drift, ExitDrift, FillCosts, FillDrift, OneSided, SideResult
 from apex_cli.core.reports.measures import Interval
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Grid, Line, Tone, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, facts, or_dash, words
 from apex_cli.presenters.screen.formats import DASH, number, price, r_multiple, signed
 
 MOST_ROWS = 10
@@ -18,61 +18,44 @@ MOST_ROWS = 10
 MOST_PROBLEMS = 3
 
 ONE_SIDED = Table[OneSided](
-    Column("session", lambda o: o.session, "Session"),
-    Column("symbol", lambda o: o.symbol, "Symbol", shown=bold),
-    Column("side", lambda o: o.side, "Side", rank=SECOND),
-    Column("strategy", lambda o: o.strategy, "Strategy", shown=lambda n: n or DASH, rank=THIRD),
-    Column("net_r", lambda o: o.net_r, "Net R", shown=r_multiple, is_right=True),
-    Column("code", lambda o: o.code),
-    Column("why", lambda o: o.why, "Why", wraps=True),
-    Column("signal_id", lambda o: o.signal_id),
+    Column("session", "Session"),
+    Column("symbol", "Symbol", shown=bold),
+    Column("side", "Side", rank=SECOND),
+    Column("strategy", "Strategy", shown=or_dash, rank=THIRD),
+    Column("net_r", "Net R", shown=r_multiple, is_right=True),
+    Column("code"),
+    Column("why", "Why", wraps=True),
+    Column("signal_id"),
 )
 
 COSTS = Table[FillCosts](
-    Column("role", lambda c: c.role, "Fills", shown=lambda role: role.replace("_", " ")),
-    Column("fills", lambda c: c.fills, "Count", is_right=True),
-    Column("delay", lambda c: c.delay, "Delay", shown=signed, is_right=True),
+    Column("role", "Fills", shown=words),
+    Column("fills", "Count", is_right=True),
+    Column("delay", "Delay", shown=signed, is_right=True),
+    Column("spread", "Spread", shown=lambda spread: DASH if spread is None else signed(spread), is_right=True),
+    Column("execution", "Execution", shown=signed, is_right=True),
+    Column("total", "Cost", shown=signed, is_right=True),
     Column(
-        "spread",
-        lambda c: c.spread,
-        "Spread",
-        shown=lambda spread: DASH if spread is None else signed(spread),
-        is_right=True,
+        "mean_pct", "Mean", cell=lambda c: f"{c.mean_pct:+.3f} %{_between(c.interval_pct, places=3)}", is_right=True
     ),
-    Column("execution", lambda c: c.execution, "Execution", shown=signed, is_right=True),
-    Column("total", lambda c: c.total, "Cost", shown=signed, is_right=True),
-    Column(
-        "mean_pct",
-        lambda c: c.mean_pct,
-        "Mean",
-        cell=lambda c: f"{c.mean_pct:+.3f} %{_between(c.interval_pct, places=3)}",
-        is_right=True,
-    ),
-    Column("mean_pct_90", lambda c: _interval_data(c.interval_pct)),
+    Column("mean_pct_90", value=lambda c: _interval_data(c.interval_pct)),
 )
 
 EXITS = Table[ExitDrift](
-    Column("symbol", lambda e: e.symbol, "Ended otherwise", shown=bold),
-    Column("live_reason", lambda e: e.live_reason, "Live", shown=lambda reason: reason or "open"),
-    Column("live_session", lambda e: e.live_session, "On", shown=lambda day: day or DASH),
-    Column("model_reason", lambda e: e.model_reason, "Replay", shown=lambda reason: reason or "open"),
-    Column("model_session", lambda e: e.model_session, "On", shown=lambda day: day or DASH),
-    Column("signal_id", lambda e: e.signal_id),
+    Column("symbol", "Ended otherwise", shown=bold),
+    Column("live_reason", "Live", shown=lambda reason: reason or "open"),
+    Column("live_session", "On", shown=or_dash),
+    Column("model_reason", "Replay", shown=lambda reason: reason or "open"),
+    Column("model_session", "On", shown=or_dash),
+    Column("signal_id"),
 )
 
 FILLS = Table[FillDrift](
-    Column("signal_id", lambda f: f.signal_id),
-    Column("symbol", lambda f: f.symbol),
-    Column("role", lambda f: f.role),
-    Column("session", lambda f: f.session),
-    Column("live_price", lambda f: f.live_price, shown=price),
-    Column("model_price", lambda f: f.model_price, shown=price),
-    Column("quantity", lambda f: number(f.quantity)),
-    Column("delay", lambda f: f.delay),
-    Column("spread", lambda f: f.spread),
-    Column("execution", lambda f: f.execution),
-    Column("total", lambda f: f.total),
-    Column("fraction", lambda f: f.fraction),
+    *facts("signal_id", "symbol", "role", "session"),
+    Column("live_price", shown=price),
+    Column("model_price", shown=price),
+    Column("quantity", value=lambda f: number(f.quantity)),
+    *facts("delay", "spread", "execution", "total", "fraction"),
 )
 
 

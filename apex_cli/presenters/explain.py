@@ -23,7 +23,7 @@ from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
+from apex_cli.presenters.screen.columns import Column, Table, bold, price_column, words
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
@@ -52,11 +52,11 @@ STAGE_MARKS: dict[str, tuple[str, ...]] = {
 
 
 RECENT = Table[Activity](
-    Column("signal_id", lambda line: line.subject, "Signal", rank=LAST, place=2),
-    Column("symbol", lambda line: line.symbol, "Symbol", shown=bold),
-    Column("verdict", lambda line: line.verdict, "Verdict", shown=lambda text: text.replace("_", " ")),
-    Column("at", lambda line: line.at, "When", shown=moment, rank=SECOND),
-    Column("text", lambda line: line.text, "Why", wraps=True, place=1),
+    Column("signal_id", "Signal", lambda line: line.subject, rank=LAST, place=2),
+    Column("symbol", "Symbol", shown=bold),
+    Column("verdict", "Verdict", shown=words),
+    Column("at", "When", shown=moment, rank=SECOND),
+    Column("text", "Why", wraps=True, place=1),
     empty="No signals yet.",
 )
 
@@ -268,11 +268,11 @@ def _readable(text: str | None) -> str:
 
 
 _FILLS = Table[Fill](
-    Column("", lambda f: f.filled_at, "Filled", shown=moment),
-    Column("", lambda f: f.role, "Role", shown=lambda role: role.lower() if role else DASH),
-    Column("", lambda f: f.side, "Side"),
-    Column("", lambda f: f.quantity, "Qty", shown=units, is_right=True),
-    price_column("", lambda f: f.price, "Price", lambda f: f.is_theoretical),
-    Column("", lambda f: f.cost, "Commission", shown=money, rank=SECOND, is_right=True),
-    Column("", lambda f: f.exec_id, "Execution", rank=LAST),
+    Column("", "Filled", lambda f: f.filled_at, shown=moment),
+    Column("", "Role", lambda f: f.role, shown=lambda role: role.lower() if role else DASH),
+    Column("", "Side", lambda f: f.side),
+    Column("", "Qty", lambda f: f.quantity, shown=units, is_right=True),
+    price_column("price", "Price"),
+    Column("", "Commission", lambda f: f.cost, shown=money, rank=SECOND, is_right=True),
+    Column("", "Execution", lambda f: f.exec_id, rank=LAST),
 )

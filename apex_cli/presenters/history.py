@@ -12,7 +12,7 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Fields, Figure, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
+from apex_cli.presenters.screen.columns import Column, Table, bold, facts, or_dash, price_column, units_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
@@ -20,41 +20,34 @@ from apex_cli.presenters.screen.formats import (
     in_both,
     moment,
     money,
-    number,
     percent,
     r_multiple,
     rate_data,
     ratio,
     share,
     signed,
-    units,
 )
 
 ROUND_TRIPS = Table[RoundTrip](
-    Column("round_trip_id", lambda t: t.round_trip_id),
-    Column("signal_id", lambda t: t.signal_id),
-    Column("strategy", lambda t: t.strategy, "Strategy", shown=lambda name: name or DASH, rank=LAST, place=2),
-    Column("symbol", lambda t: t.instrument.key, "Symbol", shown=bold),
-    Column("side", lambda t: t.side, "Side"),
-    Column("quantity", lambda t: number(t.quantity), "Qty", cell=lambda t: units(t.quantity), is_right=True),
-    price_column("entry_price", lambda t: t.entry_price, "Entry", lambda t: t.is_theoretical, SECOND),
-    price_column("exit_price", lambda t: t.exit_price, "Exit", lambda t: t.is_theoretical, SECOND),
-    Column("entry_time", lambda t: t.entry_time),
-    Column("exit_time", lambda t: t.exit_time, "Closed", shown=moment, rank=THIRD, place=1),
-    Column("pnl", lambda t: t.pnl, "P&L", shown=gain, is_right=True),
-    Column(
-        "pnl_pct", lambda t: t.pnl_pct, "%", cell=lambda t: gain(t.pnl, percent(t.pnl_pct)), rank=THIRD, is_right=True
-    ),
-    Column("commission", lambda t: t.commission, "Costs", shown=money, rank=SECOND, is_right=True),
-    Column("net_pnl", lambda t: t.net_pnl, "Net", shown=gain, rank=THIRD, is_right=True),
-    Column(
-        "r_multiple", lambda t: t.r_multiple, "R", cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)), is_right=True
-    ),
-    Column("currency", lambda t: t.instrument.currency),
-    Column("quote_pnl", lambda t: t.quote_pnl),
-    Column("rate", lambda t: rate_data(t.rate)),
-    Column("theoretical", lambda t: t.is_theoretical),
-    Column("exit_reason", lambda t: t.exit_reason, "Why", rank=SECOND, place=1),
+    *facts("round_trip_id", "signal_id"),
+    Column("strategy", "Strategy", shown=or_dash, rank=LAST, place=2),
+    Column("symbol", "Symbol", lambda t: t.instrument.key, shown=bold),
+    Column("side", "Side"),
+    units_column("quantity"),
+    price_column("entry_price", "Entry", SECOND),
+    price_column("exit_price", "Exit", SECOND),
+    Column("entry_time"),
+    Column("exit_time", "Closed", shown=moment, rank=THIRD, place=1),
+    Column("pnl", "P&L", shown=gain, is_right=True),
+    Column("pnl_pct", "%", cell=lambda t: gain(t.pnl, percent(t.pnl_pct)), rank=THIRD, is_right=True),
+    Column("commission", "Costs", shown=money, rank=SECOND, is_right=True),
+    Column("net_pnl", "Net", shown=gain, rank=THIRD, is_right=True),
+    Column("r_multiple", "R", cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)), is_right=True),
+    Column("currency", value=lambda t: t.instrument.currency),
+    Column("quote_pnl"),
+    Column("rate", value=lambda t: rate_data(t.rate)),
+    Column("theoretical", value=lambda t: t.is_theoretical),
+    Column("exit_reason", "Why", rank=SECOND, place=1),
     empty="No closed trades yet.",
 )
 

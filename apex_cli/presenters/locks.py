@@ -11,7 +11,7 @@ from apex_cli.core.model.money import CENT
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.positions.lock_rules import EVERYTHING, Finding
 from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, words
 from apex_cli.presenters.screen.formats import moment
 
 
@@ -26,36 +26,36 @@ def _table(now: datetime) -> Table[TradeLock]:
     """Return the table of locks as they stand at *now*."""
     tones = {"holds": Tone.WARN, "lifted": Tone.DIM, "over": Tone.DIM}
     return Table[TradeLock](
-        Column("subject", lambda r: r.subject, "Locked", shown=bold),
-        Column("lock_id", lambda r: r.lock_id, "Lock", rank=SECOND),
-        Column("rule", lambda r: r.rule, "Rule", shown=lambda rule: rule.replace("_", " ")),
-        Column("scope", lambda r: r.scope, "Of", rank=SECOND),
-        Column("since", lambda r: r.since, "Since", shown=moment, rank=LAST),
-        Column("until", lambda r: r.until, "Until", shown=moment),
+        Column("subject", "Locked", shown=bold),
+        Column("lock_id", "Lock", rank=SECOND),
+        Column("rule", "Rule", shown=words),
+        Column("scope", "Of", rank=SECOND),
+        Column("since", "Since", shown=moment, rank=LAST),
+        Column("until", "Until", shown=moment),
         Column(
             "status",
-            lambda r: lock_status(r, now),
             "Status",
+            lambda r: lock_status(r, now),
             cell=lambda r: Cell(lock_status(r, now), tones[lock_status(r, now)]),
         ),
-        Column("trades", lambda r: list(r.trades)),
-        Column("limit", lambda r: r.limit),
-        Column("value", lambda r: r.value, "Why", wraps=True),
-        Column("lifted_at", lambda r: r.lifted_at),
-        Column("lifted_by", lambda r: r.lifted_by),
-        Column("lifted_why", lambda r: r.lifted_why),
+        Column("trades", value=lambda r: list(r.trades)),
+        Column("limit"),
+        Column("value", "Why", wraps=True),
+        Column("lifted_at"),
+        Column("lifted_by"),
+        Column("lifted_why"),
         empty="Nothing is locked.",
     )
 
 
 NEAR = Table[Finding](
-    Column("subject", lambda f: f.subject, "Near a lock", shown=bold),
-    Column("rule", lambda f: f.rule, "Rule", shown=lambda rule: rule.replace("_", " ")),
-    Column("scope", lambda f: f.scope, "Of", rank=SECOND),
-    Column("found", lambda f: f.found.quantize(CENT)),
-    Column("most", lambda f: f.most),
-    Column("value", lambda f: f.value, "Found", wraps=True),
-    Column("limit", lambda f: f.limit, "Limit", wraps=True),
+    Column("subject", "Near a lock", shown=bold),
+    Column("rule", "Rule", shown=words),
+    Column("scope", "Of", rank=SECOND),
+    Column("found", value=lambda f: f.found.quantize(CENT)),
+    Column("most"),
+    Column("value", "Found", wraps=True),
+    Column("limit", "Limit", wraps=True),
 )
 """How near closed trades are to locks that are configured."""
 

@@ -11,7 +11,7 @@ from apex_cli.core.analysis.calibration import Pair, calibration_bins, log_loss
 from apex_cli.core.model.prediction import CalibrationBin, Event, ModelInfo, ModelOutcome
 from apex_cli.core.signals.model_manager import ModelManager
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar, heads
-from apex_cli.presenters.screen.columns import Column, Table
+from apex_cli.presenters.screen.columns import Column, Table, facts
 from apex_cli.presenters.screen.formats import DASH, moment, share
 
 GUESSING = log(2)
@@ -35,35 +35,27 @@ def bin_data(each: CalibrationBin) -> dict[str, Any]:
 
 
 MODELS = Table[ModelInfo](
-    Column("version", lambda m: m.version, "Version", is_right=True),
-    Column("trained_at", lambda m: m.trained_at, "Trained", shown=moment),
+    Column("version", "Version", is_right=True),
+    Column("trained_at", "Trained", shown=moment),
     Column(
         "symbols",
-        lambda m: list(m.symbols),
         "Symbols",
+        lambda m: list(m.symbols),
         shown=lambda symbols: str(len(symbols)),
         rank=THIRD,
         is_right=True,
     ),
-    Column("samples", lambda m: m.samples, "Samples", shown="{:,}".format, rank=SECOND, is_right=True),
-    Column("first_bar", lambda m: m.first_bar),
-    Column("last_bar", lambda m: m.last_bar),
-    Column("test_from", lambda m: m.test_from, "Test from", shown="{:%Y-%m-%d}".format, rank=THIRD),
-    Column(
-        "metrics",
-        lambda m: m.metrics,
-        "Accuracy",
-        shown=lambda metrics: f"{metrics['direction_accuracy']:.3f}",
-        is_right=True,
-    ),
-    Column("", lambda m: m.metrics["accuracy_of_majority"], "Majority", shown="{:.3f}".format, is_right=True),
-    Column("", lambda m: m.metrics["brier_score"], "Brier", shown="{:.3f}".format, rank=SECOND, is_right=True),
-    Column("", lambda m: m.metrics["log_loss"], "Log-loss", shown="{:.3f}".format, rank=SECOND, is_right=True),
-    Column("event", lambda m: m.event),
-    Column("refitted", lambda m: m.is_refitted),
-    Column("calibration", lambda m: [bin_data(each) for each in m.calibration]),
-    Column("libraries", lambda m: m.libraries),
-    Column("sha256", lambda m: m.sha256),
+    Column("samples", "Samples", shown="{:,}".format, rank=SECOND, is_right=True),
+    *facts("first_bar", "last_bar"),
+    Column("test_from", "Test from", shown="{:%Y-%m-%d}".format, rank=THIRD),
+    Column("metrics", "Accuracy", shown=lambda metrics: f"{metrics['direction_accuracy']:.3f}", is_right=True),
+    Column("", "Majority", lambda m: m.metrics["accuracy_of_majority"], shown="{:.3f}".format, is_right=True),
+    Column("", "Brier", lambda m: m.metrics["brier_score"], shown="{:.3f}".format, rank=SECOND, is_right=True),
+    Column("", "Log-loss", lambda m: m.metrics["log_loss"], shown="{:.3f}".format, rank=SECOND, is_right=True),
+    Column("event"),
+    Column("refitted", value=lambda m: m.is_refitted),
+    Column("calibration", value=lambda m: [bin_data(each) for each in m.calibration]),
+    *facts("libraries", "sha256"),
 )
 
 

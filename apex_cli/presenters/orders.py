@@ -7,7 +7,7 @@ from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, facts, words
 from apex_cli.presenters.screen.formats import number, price, units
 
 STATUS_TONES = {
@@ -18,39 +18,34 @@ STATUS_TONES = {
 }
 
 ORDERS = Table[OrderRecord](
-    Column("client_order_id", lambda r: r.order.client_order_id, "Order", rank=LAST, place=1),
-    Column("bracket_id", lambda r: r.order.bracket_id),
-    Column("symbol", lambda r: r.order.instrument.key, "Symbol", shown=bold),
-    Column("role", lambda r: r.order.role, "Role", shown=str.lower, rank=SECOND),
-    Column("side", lambda r: r.order.side, "Side"),
-    Column("order_type", lambda r: r.order.order_type, "Type", shown=lambda kind: kind.replace("_", " "), rank=SECOND),
+    Column("client_order_id", "Order", lambda r: r.order.client_order_id, rank=LAST, place=1),
+    Column("bracket_id", value=lambda r: r.order.bracket_id),
+    Column("symbol", "Symbol", lambda r: r.order.instrument.key, shown=bold),
+    Column("role", "Role", lambda r: r.order.role, shown=str.lower, rank=SECOND),
+    Column("side", "Side", lambda r: r.order.side),
+    Column("order_type", "Type", lambda r: r.order.order_type, shown=words, rank=SECOND),
     Column(
         "quantity",
-        lambda r: number(r.order.quantity),
         "Filled",
+        lambda r: number(r.order.quantity),
         cell=lambda r: f"{units(r.filled_quantity)}/{units(r.order.quantity)}",
         is_right=True,
     ),
-    Column("filled_quantity", lambda r: number(r.filled_quantity)),
-    Column("average_price", lambda r: r.average_price),
-    Column("limit_price", lambda r: r.order.limit_price, "Limit", shown=price, is_right=True),
-    Column("stop_price", lambda r: r.order.stop_price, "Stop", shown=price, is_right=True),
+    Column("filled_quantity", value=lambda r: number(r.filled_quantity)),
+    Column("average_price"),
+    Column("limit_price", "Limit", lambda r: r.order.limit_price, shown=price, is_right=True),
+    Column("stop_price", "Stop", lambda r: r.order.stop_price, shown=price, is_right=True),
     Column(
         "time_in_force",
-        lambda r: r.order.time_in_force,
         "TIF",
+        lambda r: r.order.time_in_force,
         cell=lambda r: r.order.order_type.row.wire.tif or r.order.time_in_force,
         rank=THIRD,
     ),
-    Column("oca_group", lambda r: r.order.oca_group),
-    Column("parent_id", lambda r: r.order.parent_id),
-    Column(
-        "status", lambda r: r.status, "Status", cell=lambda r: Cell(_status(r), STATUS_TONES.get(r.status, Tone.PLAIN))
-    ),
-    Column("reason", lambda r: r.reason),
-    Column("broker_order_id", lambda r: r.broker_order_id),
-    Column("created_at", lambda r: r.created_at),
-    Column("updated_at", lambda r: r.updated_at),
+    Column("oca_group", value=lambda r: r.order.oca_group),
+    Column("parent_id", value=lambda r: r.order.parent_id),
+    Column("status", "Status", cell=lambda r: Cell(_status(r), STATUS_TONES.get(r.status, Tone.PLAIN))),
+    *facts("reason", "broker_order_id", "created_at", "updated_at"),
     empty="No working orders.",
 )
 

@@ -15,7 +15,7 @@ from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals, position_handles
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold, price_column
+from apex_cli.presenters.screen.columns import Column, Table, bold, facts, price_column, units_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
@@ -76,52 +76,37 @@ def _stop_cell(view: PositionView) -> Cell:
 
 
 POSITIONS = Table[PositionView](
-    Column("symbol", lambda v: v.symbol, "Symbol", cell=_symbol_cell),
-    Column("side", lambda v: v.side, "Side"),
-    Column("quantity", lambda v: number(v.quantity), "Qty", cell=lambda v: units(v.quantity), is_right=True),
-    price_column("entry_price", lambda v: v.entry_price, "Entry", lambda v: v.is_entered_at_theory, SECOND),
-    price_column("current_price", lambda v: v.current_price, "Last", lambda v: v.is_theoretical, SECOND),
-    Column("priced_at", lambda v: v.priced_at),
-    Column("pnl", lambda v: v.pnl, "P&L", shown=gain, is_right=True),
+    Column("symbol", "Symbol", cell=_symbol_cell),
+    Column("side", "Side"),
+    units_column("quantity"),
+    price_column("entry_price", "Entry", SECOND, model="is_entered_at_theory"),
+    price_column("current_price", "Last", SECOND),
+    Column("priced_at"),
+    Column("pnl", "P&L", shown=gain, is_right=True),
+    Column("pnl_pct", "%", cell=lambda v: gain(v.pnl, percent(v.pnl_pct)), rank=THIRD, is_right=True),
+    Column("r_multiple", "R", cell=lambda v: gain(v.pnl, r_multiple(v.r_multiple)), is_right=True),
+    Column("stop_price", "Stop", cell=_stop_cell, is_right=True),
+    Column("", "Stop … target", ladder, rank=LAST),
     Column(
-        "pnl_pct", lambda v: v.pnl_pct, "%", cell=lambda v: gain(v.pnl, percent(v.pnl_pct)), rank=THIRD, is_right=True
+        "target_prices", "Target", shown=lambda prices: price(prices[0] if prices else None), rank=THIRD, is_right=True
     ),
-    Column(
-        "r_multiple", lambda v: v.r_multiple, "R", cell=lambda v: gain(v.pnl, r_multiple(v.r_multiple)), is_right=True
-    ),
-    Column("stop_price", lambda v: v.stop_price, "Stop", cell=_stop_cell, is_right=True),
-    Column("", ladder, "Stop … target", rank=LAST),
-    Column(
-        "target_prices",
-        lambda v: v.target_prices,
-        "Target",
-        shown=lambda prices: price(prices[0] if prices else None),
-        rank=THIRD,
-        is_right=True,
-    ),
-    Column("protected_quantity", lambda v: number(v.protected_quantity)),
+    Column("protected_quantity", value=lambda v: number(v.protected_quantity)),
     Column(
         "protected_overnight",
-        lambda v: v.protected_overnight,
         "Night",
         shown=lambda is_protected: Cell("yes", Tone.GOOD) if is_protected else Cell("NO", Tone.BAD),
         rank=SECOND,
     ),
-    Column("", lambda v: lasted(v.priced_at - v.entry_time), "Held", rank=LAST, is_right=True),
-    Column("notional", lambda v: v.notional),
-    Column("called", lambda v: v.called),
-    Column("currency", lambda v: v.currency),
-    Column("quote_pnl", lambda v: v.quote_pnl),
-    Column("rate", lambda v: rate_data(v.rate)),
-    Column("entry_time", lambda v: v.entry_time),
-    Column("signal_id", lambda v: v.signal_id),
-    Column("managed", lambda v: v.managed.words),
-    Column("trail_amount", lambda v: v.managed.trail_amount),
-    Column("held_until", lambda v: v.managed.held_until),
-    Column("flat_at", lambda v: v.managed.flat_at),
-    Column("days_left", lambda v: v.days_left),
-    Column("expires_at", lambda v: v.expires_at),
-    Column("theoretical", lambda v: v.is_theoretical),
+    Column("", "Held", lambda v: lasted(v.priced_at - v.entry_time), rank=LAST, is_right=True),
+    *facts("notional", "called", "currency", "quote_pnl"),
+    Column("rate", value=lambda v: rate_data(v.rate)),
+    *facts("entry_time", "signal_id"),
+    Column("managed", value=lambda v: v.managed.words),
+    Column("trail_amount", value=lambda v: v.managed.trail_amount),
+    Column("held_until", value=lambda v: v.managed.held_until),
+    Column("flat_at", value=lambda v: v.managed.flat_at),
+    *facts("days_left", "expires_at"),
+    Column("theoretical", value=lambda v: v.is_theoretical),
     empty="No open positions.",
 )
 

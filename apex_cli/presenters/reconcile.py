@@ -6,40 +6,39 @@ from typing import Any
 
 from apex_cli.core.model.reconciliation import Break, BreakStatus, CorrectionKind, Lock, Reconciliation
 from apex_cli.presenters.screen.blocks import Block, Cell, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import DASH, number
+from apex_cli.presenters.screen.columns import Column, Table, bold, facts, or_dash, words
+from apex_cli.presenters.screen.formats import number
 
 STATUS_TONES = {BreakStatus.OPEN: Tone.BAD, BreakStatus.REPAIRED: Tone.GOOD, BreakStatus.IGNORED: Tone.DIM}
 
 
 BREAKS = Table[Break](
-    Column("code", lambda b: b.code, "Difference", shown=lambda code: code.replace("_", " "), place=1),
-    Column("symbol", lambda b: b.key, "Symbol", shown=bold),
-    Column("subject", lambda b: b.subject),
-    Column("ours", lambda b: b.ours, "Here", shown=lambda text: text or DASH, wraps=True, place=2),
-    Column("broker", lambda b: b.theirs, "Broker", shown=lambda text: text or DASH, wraps=True, place=2),
-    Column("message", lambda b: b.message),
+    Column("code", "Difference", shown=words, place=1),
+    Column("symbol", "Symbol", lambda b: b.key, shown=bold),
+    Column("subject"),
+    Column("ours", "Here", shown=or_dash, wraps=True, place=2),
+    Column("broker", "Broker", lambda b: b.theirs, shown=or_dash, wraps=True, place=2),
+    Column("message"),
     Column(
         "correction",
+        "Correction",
         lambda b: {
             "kind": b.correction.kind,
             "message": b.correction.message,
             "automatic": b.correction.kind not in {CorrectionKind.ASK, CorrectionKind.NONE},
         },
-        "Correction",
         cell=lambda b: b.correction.message if b.status is not BreakStatus.REPAIRED else "Done.",
         wraps=True,
         place=3,
     ),
-    Column("status", lambda b: b.status, "Status", shown=lambda status: Cell(status, STATUS_TONES[status]), place=4),
+    Column("status", "Status", shown=lambda status: Cell(status, STATUS_TONES[status]), place=4),
 )
 LOCKS = Table[Lock](
-    Column("symbol", lambda lock: lock.key),
-    Column("codes", lambda lock: list(lock.codes)),
-    Column("ours", lambda lock: lock.ours),
-    Column("broker", lambda lock: lock.theirs),
-    Column("message", lambda lock: lock.message),
-    Column("since", lambda lock: lock.since),
+    Column("symbol", value=lambda lock: lock.key),
+    Column("codes", value=lambda lock: list(lock.codes)),
+    Column("ours"),
+    Column("broker", value=lambda lock: lock.theirs),
+    *facts("message", "since"),
 )
 
 

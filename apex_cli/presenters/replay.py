@@ -37,11 +37,11 @@ FILLS = {
 }
 
 OPEN_AT_END = Table[OpenPosition](
-    Column("symbol", lambda held: held.symbol, "Open at the end", shown=bold),
-    Column("quantity", lambda held: float(held.quantity), "Qty", cell=lambda held: units(held.quantity), is_right=True),
-    Column("entry_price", lambda held: held.entry_price, "Entry", shown=price, rank=SECOND, is_right=True),
-    Column("current_price", lambda held: held.current_price, "Last", shown=price, rank=SECOND, is_right=True),
-    Column("pnl", lambda held: held.pnl, "P&L", shown=gain, is_right=True),
+    Column("symbol", "Open at the end", shown=bold),
+    Column("quantity", "Qty", lambda held: float(held.quantity), cell=lambda held: units(held.quantity), is_right=True),
+    Column("entry_price", "Entry", shown=price, rank=SECOND, is_right=True),
+    Column("current_price", "Last", shown=price, rank=SECOND, is_right=True),
+    Column("pnl", "P&L", shown=gain, is_right=True),
 )
 
 

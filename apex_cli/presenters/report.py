@@ -164,17 +164,17 @@ def _won(rate: Decimal | None) -> str:
 
 
 _GROUPS = Table[Group](
-    Column("", lambda g: g.name.replace("_", " "), "", shown=bold),
-    Column("", lambda g: g.statistics.round_trips, "Trades", shown="{:,}".format, is_right=True),
-    Column("", lambda g: g.statistics.breakeven, "Even", shown="{:,}".format, rank=LAST, is_right=True),
-    Column("", lambda g: g.statistics.win_rate, "Won", shown=_won, rank=THIRD),
-    Column("", lambda g: g.statistics.net_win_rate, "Won net", shown=_won, rank=SECOND),
-    Column("", lambda g: g.statistics.pnl, "P&L", shown=gain, rank=THIRD, is_right=True),
-    Column("", lambda g: g.statistics.commission, "Costs", shown=money, rank=THIRD, is_right=True),
-    Column("", lambda g: g.statistics.net_pnl, "Net", shown=gain, is_right=True),
-    Column("", lambda g: g.statistics.expectancy_r, "R", shown=r_multiple, rank=THIRD, is_right=True),
-    Column("", lambda g: g.statistics.net_expectancy_r, "Net R", shown=r_multiple, is_right=True),
-    Column("", lambda g: g.statistics.profit_factor, "Factor", shown=ratio, rank=SECOND, is_right=True),
+    Column("", "", lambda g: g.name.replace("_", " "), shown=bold),
+    Column("", "Trades", lambda g: g.statistics.round_trips, shown="{:,}".format, is_right=True),
+    Column("", "Even", lambda g: g.statistics.breakeven, shown="{:,}".format, rank=LAST, is_right=True),
+    Column("", "Won", lambda g: g.statistics.win_rate, shown=_won, rank=THIRD),
+    Column("", "Won net", lambda g: g.statistics.net_win_rate, shown=_won, rank=SECOND),
+    Column("", "P&L", lambda g: g.statistics.pnl, shown=gain, rank=THIRD, is_right=True),
+    Column("", "Costs", lambda g: g.statistics.commission, shown=money, rank=THIRD, is_right=True),
+    Column("", "Net", lambda g: g.statistics.net_pnl, shown=gain, is_right=True),
+    Column("", "R", lambda g: g.statistics.expectancy_r, shown=r_multiple, rank=THIRD, is_right=True),
+    Column("", "Net R", lambda g: g.statistics.net_expectancy_r, shown=r_multiple, is_right=True),
+    Column("", "Factor", lambda g: g.statistics.profit_factor, shown=ratio, rank=SECOND, is_right=True),
 )
 
 

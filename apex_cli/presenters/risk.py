@@ -13,8 +13,8 @@ from apex_cli.core.reports.limit_use import LimitUse, Unit
 from apex_cli.core.reports.risk_view import LeftOut, RiskRow, RiskView
 from apex_cli.core.reports.stress import Basis, Correlation, DayCost, GapCost, MoveCost
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import DASH, gain, moment, money, number, price, share, signed, units
+from apex_cli.presenters.screen.columns import Column, Table, bold, or_dash, units_column
+from apex_cli.presenters.screen.formats import DASH, gain, moment, money, price, share, signed, units
 
 NEAR = Decimal("0.8")
 """Part of a limit from which on it is marked."""
@@ -30,26 +30,18 @@ def _amount(value: Decimal | None) -> str:
 
 
 RISKS = Table[RiskRow](
-    Column("symbol", lambda r: r.symbol, "Symbol", shown=bold),
-    Column("side", lambda r: r.side, "Side", cell=lambda r: f"{r.side}{' entry' if r.is_entry else ''}"),
-    Column(
-        "quantity", lambda r: number(r.quantity), "Qty", cell=lambda r: units(r.quantity), rank=SECOND, is_right=True
-    ),
-    Column("working_entry", lambda r: r.is_entry),
-    Column("notional", lambda r: r.notional, "Value", shown=_amount, is_right=True),
-    Column("risk", lambda r: r.risk, "Risk", shown=_amount, is_right=True),
-    Column("stop_price", lambda r: r.stop_price, "Stop", shown=price, rank=SECOND, is_right=True),
-    Column(
-        "at_stop",
-        lambda r: r.at_stop,
-        "At stop",
-        shown=lambda pnl: Cell(DASH) if pnl is None else gain(pnl),
-        is_right=True,
-    ),
-    Column("strategy", lambda r: r.strategy, "Strategy", shown=lambda name: name or NO_NAME["strategy"], rank=THIRD),
-    Column("sector", lambda r: r.sector, "Sector", shown=lambda name: name or NO_NAME["sector"], rank=LAST),
-    Column("history_days", lambda r: r.days),
-    Column("remarks", lambda r: list(r.remarks)),
+    Column("symbol", "Symbol", shown=bold),
+    Column("side", "Side", cell=lambda r: f"{r.side}{' entry' if r.is_entry else ''}"),
+    units_column("quantity", rank=SECOND),
+    Column("working_entry", value=lambda r: r.is_entry),
+    Column("notional", "Value", shown=_amount, is_right=True),
+    Column("risk", "Risk", shown=_amount, is_right=True),
+    Column("stop_price", "Stop", shown=price, rank=SECOND, is_right=True),
+    Column("at_stop", "At stop", shown=lambda pnl: Cell(DASH) if pnl is None else gain(pnl), is_right=True),
+    Column("strategy", "Strategy", shown=lambda name: name or NO_NAME["strategy"], rank=THIRD),
+    Column("sector", "Sector", shown=lambda name: name or NO_NAME["sector"], rank=LAST),
+    Column("history_days", value=lambda r: r.days),
+    Column("remarks", value=lambda r: list(r.remarks)),
     empty="Nothing is held, and no entry works.",
 )
 
@@ -90,13 +82,13 @@ def _use_cell(use: LimitUse) -> Cell:
 
 
 LIMITS = Table[LimitUse](
-    Column("code", lambda u: u.code, "Limit", shown=lambda code: LIMIT_NAMES.get(code, code)),
-    Column("subject", lambda u: u.subject, "Of", shown=lambda name: name or DASH, rank=SECOND),
-    Column("unit", lambda u: u.unit),
-    Column("found", lambda u: u.found, "Found", cell=lambda u: _counted(u, u.found), is_right=True),
-    Column("limit", lambda u: u.limit, "Most", cell=lambda u: _counted(u, u.limit), is_right=True),
-    Column("left", lambda u: u.left, "Left", cell=lambda u: _counted(u, u.left), is_right=True),
-    Column("used", lambda u: u.fraction, "Used", cell=_use_cell),
+    Column("code", "Limit", shown=lambda code: LIMIT_NAMES.get(code, code)),
+    Column("subject", "Of", shown=or_dash, rank=SECOND),
+    Column("unit"),
+    Column("found", "Found", cell=lambda u: _counted(u, u.found), is_right=True),
+    Column("limit", "Most", cell=lambda u: _counted(u, u.limit), is_right=True),
+    Column("left", "Left", cell=lambda u: _counted(u, u.left), is_right=True),
+    Column("used", "Used", lambda u: u.fraction, cell=_use_cell),
 )
 
 

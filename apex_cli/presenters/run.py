@@ -10,8 +10,8 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency
-from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Cell, Line, Tone
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold, toned
 from apex_cli.presenters.screen.formats import DASH, money, number, score_text, signed, units
 
 OUTCOME_TONES = {
@@ -53,34 +53,22 @@ def why(report: SignalReport) -> str:
 
 
 SIGNALS = Table[SignalReport](
-    Column("signal_id", lambda r: r.signal_id, "Signal", cell=lambda r: r.signal_id or r.where, rank=LAST, place=3),
-    Column("symbol", lambda r: r.symbol, "Symbol", cell=lambda r: bold(r.key or r.symbol or "?")),
-    Column(
-        "outcome",
-        lambda r: r.outcome,
-        "Outcome",
-        shown=lambda outcome: Cell(outcome, OUTCOME_TONES.get(outcome, Tone.PLAIN)),
-    ),
-    Column(
-        "reasons",
-        lambda r: [reason_data(reason) for reason in r.reasons],
-        "Why",
-        cell=why,
-        wraps=True,
-        place=2,
-    ),
-    Column("warnings", lambda r: [reason_data(warning) for warning in r.warnings]),
-    Column("approval_id", lambda r: r.approval_id),
-    Column("orders", lambda r: list(r.orders)),
-    Column("score", lambda r: r.score, "Score", shown=score_text, rank=THIRD, place=1),
+    Column("signal_id", "Signal", cell=lambda r: r.signal_id or r.where, rank=LAST, place=3),
+    Column("symbol", "Symbol", cell=lambda r: bold(r.key or r.symbol or "?")),
+    Column("outcome", "Outcome", shown=toned(OUTCOME_TONES)),
+    Column("reasons", "Why", lambda r: [reason_data(reason) for reason in r.reasons], cell=why, wraps=True, place=2),
+    Column("warnings", value=lambda r: [reason_data(warning) for warning in r.warnings]),
+    Column("approval_id"),
+    Column("orders", value=lambda r: list(r.orders)),
+    Column("score", "Score", shown=score_text, rank=THIRD, place=1),
     Column(
         "quantity",
-        lambda r: None if r.quantity is None else number(r.quantity),
         "Qty",
+        lambda r: None if r.quantity is None else number(r.quantity),
         cell=lambda r: DASH if r.quantity is None else units(r.quantity),
         is_right=True,
     ),
-    Column("where", lambda r: r.where),
+    Column("where"),
     empty="No new signals.",
 )
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
 from itertools import compress
 from typing import Any, Generic, TypeVar
 
 from apex_cli.core.model.base import Value
 from apex_cli.presenters.screen.blocks import FIRST, Cell, Fields, Grid, Head, Tone
-from apex_cli.presenters.screen.formats import marked
+from apex_cli.presenters.screen.formats import DASH, marked, number, units
 
 T = TypeVar("T")
 
 
 class Column(Value, Generic[T], frozen=True):
-    """One fact about each row: its key, its value and its title, then how it is drawn."""
+    """One fact about each row: its key, its title and its value, then how it is drawn."""
 
     key: str
     """Its name in the JSON; empty: it is only drawn."""
 
-    value: Callable[[T], Any]
     title: str | None = None
     """Its head in the drawn table; None: it is only in the JSON."""
+
+    value: Callable[[T], Any] | None = None
+    """Returns it; None: it is the row's attribute of the name *key*."""
 
     shown: Callable[[Any], str | Cell] = str
     """The value in the drawn table."""
@@ -39,20 +40,38 @@ class Column(Value, Generic[T], frozen=True):
     place: int = 0
     """Columns are drawn in the order of their places, those of one place in the order of the JSON; ids come last."""
 
+    def of(self, row: T) -> Any:  # noqa: ANN401 - a value of any kind
+        """Return the fact about *row*."""
+        return getattr(row, self.key) if self.value is None else self.value(row)
 
-def price_column(
-    key: str,
-    price_of: Callable[[T], Decimal | None],
-    title: str,
-    is_theoretical: Callable[[T], bool],
-    rank: int = FIRST,
-) -> Column[T]:
-    """Return the column of a price, which has a mark where a model made it."""
 
-    def cell(row: T) -> str:
-        return marked(price_of(row), is_theoretical=is_theoretical(row))
+def facts(*keys: str) -> tuple[Column[Any], ...]:
+    """Return columns that are only in the JSON: attributes of the row."""
+    return tuple(map(Column, keys))
 
-    return Column(key, price_of, title, cell=cell, rank=rank, is_right=True)
+
+def price_column(key: str, title: str, rank: int = FIRST, *, model: str = "is_theoretical") -> Column[Any]:
+    """Return the column of a price, which has a mark where the attribute *model* says that a model made it."""
+    return Column(
+        key,
+        title,
+        cell=lambda row: marked(getattr(row, key), is_theoretical=getattr(row, model)),
+        rank=rank,
+        is_right=True,
+    )
+
+
+def units_column(key: str, title: str = "Qty", *, place: int = 0, rank: int = FIRST) -> Column[Any]:
+    """Return the column of a quantity: a number in the JSON."""
+    return Column(
+        key,
+        title,
+        lambda row: number(getattr(row, key)),
+        cell=lambda row: units(getattr(row, key)),
+        rank=rank,
+        is_right=True,
+        place=place,
+    )
 
 
 class Table(Generic[T]):
@@ -72,7 +91,7 @@ class Table(Generic[T]):
 
     def data(self, row: T) -> dict[str, Any]:
         """Return *row* under the stable names that scripts read."""
-        return {column.key: column.value(row) for column in self._facts}
+        return {column.key: column.of(row) for column in self._facts}
 
     def cells(self, row: T) -> tuple[Cell, ...]:
         """Return *row* as it is drawn."""
@@ -85,7 +104,7 @@ class Table(Generic[T]):
     def grid(self, rows: Iterable[T], *, title: str = "", handles: Iterable[int | str] | None = None) -> Grid:
         """Return *rows* as a table; *handles*, one a row, are names that a person may type."""
         rows = list(rows)
-        kept = [not column.is_optional or any(column.value(row) is not None for row in rows) for column in self._drawn]
+        kept = [not column.is_optional or any(column.of(row) is not None for row in rows) for column in self._drawn]
         heads = tuple(compress(self.heads, kept))
         cells = [tuple(compress(self.cells(row), kept)) for row in rows]
         if handles is None:
@@ -95,10 +114,25 @@ class Table(Generic[T]):
 
 
 def _cell(column: Column[T], row: T) -> Cell:
-    shown = column.shown(column.value(row)) if column.cell is None else column.cell(row)
+    shown = column.shown(column.of(row)) if column.cell is None else column.cell(row)
     return shown if isinstance(shown, Cell) else Cell(shown)
 
 
 def bold(text: str) -> Cell:
     """Return *text* as what the eye looks for in a row."""
     return Cell(text, Tone.BOLD)
+
+
+def or_dash(text: str) -> str:
+    """Return *text*, or a dash where there is none."""
+    return text or DASH
+
+
+def words(code: str) -> str:
+    """Return a code as words."""
+    return code.replace("_", " ")
+
+
+def toned(tones: Mapping[Any, Tone]) -> Callable[[str], Cell]:
+    """Return what draws a word in its tone."""
+    return lambda word: Cell(word, tones.get(word, Tone.PLAIN))

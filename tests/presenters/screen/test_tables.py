@@ -27,11 +27,11 @@ class Held(NamedTuple):
 
 
 HELD = Table[Held](
-    Column("id", lambda h: f"id-{h.symbol}", "Id", rank=LAST, place=1),
-    Column("symbol", lambda h: h.symbol, "Symbol", shown=bold),
-    Column("quantity", lambda h: h.quantity, "Qty", is_right=True),
-    Column("raw", lambda h: -h.quantity),
-    Column("", lambda h: h.note, "Note", rank=SECOND, wraps=True),
+    Column("id", "Id", lambda h: f"id-{h.symbol}", rank=LAST, place=1),
+    Column("symbol", "Symbol", shown=bold),
+    Column("quantity", "Qty", is_right=True),
+    Column("raw", value=lambda h: -h.quantity),
+    Column("", "Note", lambda h: h.note, rank=SECOND, wraps=True),
     empty="Nothing is held.",
 )
 
