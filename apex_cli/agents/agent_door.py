@@ -86,12 +86,7 @@ class Door:
         return tool.act in self._rules.may and badge_of(self._settings).kind is not AccountKind.LIVE
 
     def _admitted(self, tool: Tool | None, name: str) -> Tool:
-        """Return *tool* when it is there and the agent has not asked too often.
-
-        Raises:
-            InputError: there is none of that name for this agent.
-            RefusedError: it asked too often.
-        """
+        """Return *tool* when it is there and the agent has not asked too often."""
         self._count()
         if tool is None:
             raise InputError(

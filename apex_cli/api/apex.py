@@ -362,11 +362,7 @@ class Apex:
 
 
 def _one(done: Submitted) -> SignalReport:
-    """Return the one report.
-
-    Raises:
-        InputError: it says that it was no signal.
-    """
+    """Return the one report."""
     (report,) = done.reports
     if report.outcome is not SignalOutcome.INVALID:
         return report
@@ -376,11 +372,7 @@ def _one(done: Submitted) -> SignalReport:
 
 
 def _result(done: WorkDone, kind: type[ResultT]) -> ResultT:
-    """Return the one result of *kind*.
-
-    Raises:
-        ApexError: there is none, or what was sent is in doubt.
-    """
+    """Return the one result of *kind*."""
     found = next(iter(done.all_of(kind)), None)
     _raise_failure(done, {"result": found})
     if found is None:
@@ -389,11 +381,7 @@ def _result(done: WorkDone, kind: type[ResultT]) -> ResultT:
 
 
 def _raise_failure(done: WorkDone, details: dict[str, Any]) -> None:
-    """Raise what a command would end with another status than 0 for.
-
-    Raises:
-        ApexError: something failed, or what was sent is in doubt.
-    """
+    """Raise what a command would end with another status than 0 for."""
     if done.status is ExitStatus.UNKNOWN_OUTCOME and not done.failures:
         reason = done.reasons[0]
         raise OutcomeUnknownError(reason.code, reason.message, hint="Look at positions and orders.", details=details)

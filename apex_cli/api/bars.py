@@ -60,11 +60,7 @@ def bars_folder(bars: BarsLike) -> Iterator[Path]:
 
 
 def _file_name(symbol: object) -> str:
-    """Return the name of the file of *symbol*.
-
-    Raises:
-        InputError: it can be no symbol.
-    """
+    """Return the name of the file of *symbol*."""
     name = str(symbol).strip().replace("/", "-")
     if not name or name[0] in "._~" or len(name) > 60 or not name.isprintable() or "\\" in name:  # noqa: PLR2004 - of a name
         raise _unusable(f"{symbol!r} is no symbol", "Name each frame by its ticker.")

@@ -177,11 +177,7 @@ def _received(settings: Settings, options: DriftOptions, live: TradeLog) -> Iter
 
 
 def _files_in(path: Path) -> list[Path]:
-    """Return the file, or the files of the folder by name; hidden ones are none of a person's.
-
-    Raises:
-        InputError: the folder is empty.
-    """
+    """Return the file, or the files of the folder by name; hidden ones are none of a person's."""
     if not path.is_dir():
         return [path]
     found = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))

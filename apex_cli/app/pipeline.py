@@ -196,11 +196,7 @@ def _stages(settings: Settings, context: PipelineContext) -> Iterator[SignalStag
 def _made(
     settings: Settings, context: PipelineContext, name: str, kind: str, *, key: str, built_in: tuple[str, ...] = ()
 ) -> Any:  # noqa: ANN401 - anybody's class
-    """Return what the configuration names, made with *context*.
-
-    Raises:
-        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
-    """
+    """Return what the configuration names, made with *context*."""
     return load_part(settings, name, kind, key=key, built_in=built_in, make=lambda part: part(context))
 
 
@@ -435,11 +431,7 @@ def install_hint(modules: tuple[str, ...]) -> str:
 
 
 def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise: str) -> bool:
-    """Return whether *modules* are there; where not, say so, or refuse to run when analysis is required.
-
-    Raises:
-        ConfigError: something is missing and ``pipeline.require_analysis`` is true.
-    """
+    """Return whether *modules* are there; where not, say so, or refuse to run when analysis is required."""
     absent = missing(modules)
     if not absent:
         return True

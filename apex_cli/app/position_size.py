@@ -140,11 +140,7 @@ def level_problem(side: OrderSide, entry: Price, stop: Price, targets: tuple[Pri
 
 
 def _named(symbol: str, market_type: MarketType | None, base: str) -> Instrument:
-    """Return the security that is sized.
-
-    Raises:
-        InputError: *symbol* names none.
-    """
+    """Return the security that is sized."""
     if not symbol:
         return replace(make_instrument("?", market_type or MarketType.EQUITY), currency=base)
     from apex_cli.core.model.spelling import Hints, SpellingError, canonical

@@ -414,11 +414,7 @@ def _rule(name: str) -> type[BreakoutRule]:
 
 
 def _ends_of(bars: CsvBars, options: ReplayOptions) -> Sequence[datetime]:
-    """Return every moment at which bars of the period end, oldest first.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return every moment at which bars of the period end, oldest first."""
     after = BEFORE_ALL if options.first is None else session_start(options.first)
     until = AFTER_ALL if options.last is None else session_end(options.last)
     ends = bars.moments(after=after, until=until)

@@ -50,11 +50,7 @@ def reject(asked: Asked) -> None:
 
 
 def _exact(asked: Asked) -> str:
-    """Return the id of what waits; a number or a symbol may mean something else by now.
-
-    Raises:
-        InputError: there is none of that id.
-    """
+    """Return the id of what waits; a number or a symbol may mean something else by now."""
     from apex_cli.app.resources import open_store
 
     given: given_as.AnswerArguments = asked.arguments

@@ -141,12 +141,7 @@ def _replay(asked: Asked) -> None:
 
 
 def _changed(settings: Settings, changes: dict[str, given_as.Value]) -> Settings:
-    """Return *settings* with other values of some keys.
-
-    Raises:
-        InputError: a key is not one of those that an agent may try.
-        ConfigError: a value is wrong.
-    """
+    """Return *settings* with other values of some keys."""
     from apex_cli.app.resources import read_settings
     from apex_cli.settings.validation import leaves, variable_name
 

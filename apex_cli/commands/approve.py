@@ -67,11 +67,7 @@ def approve(
 def _choice(
     names: tuple[str, ...], *, yes: bool, reject: bool, everything: bool, quantity: Decimal | None
 ) -> Choice | None:
-    """Return what the options answer; None when they answer nothing.
-
-    Raises:
-        InputError: the options contradict each other.
-    """
+    """Return what the options answer; None when they answer nothing."""
     if yes and reject:
         raise InputError("yes_and_no", "--yes and --reject exclude each other.", hint="Give one of them.")
     if (yes or reject) and bool(names) == everything:

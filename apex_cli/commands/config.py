@@ -161,11 +161,7 @@ def _keys() -> tuple[str, ...]:
 
 
 def _known(key: str) -> str:
-    """Return *key* if there is such a one.
-
-    Raises:
-        InputError: there is none; it names the one that was meant.
-    """
+    """Return *key* if there is such a one."""
     from apex_cli.settings.validation import fields
 
     if key in fields():
@@ -177,11 +173,7 @@ def _known(key: str) -> str:
 
 
 def _file(call: Call) -> Path:
-    """Return the file that is read.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Return the file that is read."""
     found = find_config(call.config, environ=os.environ, cwd=Path.cwd())
     if found is None:
         looked = ", ".join(places_looked(os.environ, Path.cwd()))

@@ -125,11 +125,7 @@ def _parts(settings: Settings, wait_s: float) -> tuple[Watch, Operator]:
 
 
 def _url(address: Address) -> str:
-    """Return what visitors type.
-
-    Raises:
-        InputError: it is missing where the host names none, or is no address of a page.
-    """
+    """Return what visitors type."""
     host, port, reported = address
     if reported and not _is_address(reported):
         raise InputError("url_invalid", f"--public-url {reported!r} is no address.", hint="Write http://nas:8421.")
@@ -163,11 +159,7 @@ def _may(*, control: bool) -> str:
 
 
 def _token(host: str, *, control: bool, reading: bool) -> str:
-    """Return the token a visitor must know; empty when this computer only looks, and *reading* needs none.
-
-    Raises:
-        InputError: others could reach it, and no token is set.
-    """
+    """Return the token a visitor must know; empty when this computer only looks, and *reading* needs none."""
     reported = os.environ.pop(TOKEN_VARIABLE, "")
     if reported and len(reported) < SHORTEST_TOKEN:
         raise InputError(

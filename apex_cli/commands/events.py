@@ -59,11 +59,7 @@ def events(
 
 
 def _kinds(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the kinds that were asked for.
-
-    Raises:
-        InputError: there is none of that name.
-    """
+    """Return the kinds that were asked for."""
     from apex_cli.core.state.events.event import EVENT_TYPES
 
     for each in given:

@@ -48,11 +48,7 @@ def mcp(
 
 
 def _require_known(settings: Settings, name: str) -> None:
-    """Refuse a name that ``agents.names`` does not have, where it has any: a slip would get the common budget.
-
-    Raises:
-        ConfigError: it is another name.
-    """
+    """Refuse a name that ``agents.names`` does not have, where it has any: a slip would get the common budget."""
     known = settings.agents.names
     if known and name not in known:
         raise ConfigError(

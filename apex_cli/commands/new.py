@@ -39,11 +39,7 @@ def strategy(
 
 
 def _require_name(name: str, folder: Path) -> None:
-    """Refuse a name that Python could not import from *folder*, or would import from elsewhere.
-
-    Raises:
-        InputError: it is such a name.
-    """
+    """Refuse a name that Python could not import from *folder*, or would import from elsewhere."""
     from importlib.util import find_spec
     from keyword import iskeyword
 

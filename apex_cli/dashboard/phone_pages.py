@@ -131,11 +131,7 @@ def _page(text: str) -> web.Response:
 
 
 def _question(query: Mapping[str, str], operator: Operator) -> Question:
-    """Return what *query* asks for.
-
-    Raises:
-        ApexError: it names what is not there.
-    """
+    """Return what *query* asks for."""
     act = query.get("act", "")
     if act in {"approve", "reject"}:
         return _about_approval(query.get("approval", ""), operator, is_yes=act == "approve")

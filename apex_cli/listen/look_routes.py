@@ -142,11 +142,7 @@ class LookRoutes:
         return await self._captured(self._hands, "approve", partial(_answered, self._doing.answer, answer))
 
     def _require(self, request: Request, tokens: Sequence[str]) -> None:
-        """Let only those in who know one of *tokens*, and not too often.
-
-        Raises:
-            RequestRefused: the token is missing or wrong, or too many look.
-        """
+        """Let only those in who know one of *tokens*, and not too often."""
         if not is_one_of(bearer_of(request), tokens):
             raise unauthorized("no token in the header, or a wrong one")
         wait_s = self._bucket.take(time.monotonic())
@@ -160,11 +156,7 @@ class LookRoutes:
         return Response(out.text, status_code=http, media_type="application/json", headers=HEADERS)
 
     async def _done(self, thread: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-        """Do *work* beside the loop.
-
-        Raises:
-            RequestRefused: too many wait already.
-        """
+        """Do *work* beside the loop."""
         if self._waiting >= MOST_AT_ONCE:
             busy = BusyError("too_busy", f"{MOST_AT_ONCE} others look already; try again.")
             raise RequestRefused(503, busy, headers={"Retry-After": "1"})

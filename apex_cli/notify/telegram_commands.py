@@ -131,9 +131,6 @@ class Talk:
         """Send a message under the account's badge and return its id.
 
         What Telegram asks to send later is sent later, a few times.
-
-        Raises:
-            DeliveryError: it did not take the message.
         """
         html = self.headed(html)
         for _ in range(MOST_PAUSES):

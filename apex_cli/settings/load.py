@@ -73,11 +73,7 @@ def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> 
 
 
 def _require_own(local: Path) -> None:
-    """Refuse a file that somebody else may have left where apex is started.
-
-    Raises:
-        ConfigError: it belongs to another user than this one and root.
-    """
+    """Refuse a file that somebody else may have left where apex is started."""
     owner = local.lstat().st_uid
     if hasattr(os, "geteuid") and owner not in {os.geteuid(), 0}:
         raise ConfigError(
