@@ -46,10 +46,18 @@ def play_many(seed: int, kills: int, workers: int, *, step: int = 1) -> Tally:
             done = next(as_completed(running))
             running.discard(done)
             total.add(done.result())
+            report(total)
             if sum(total.kills.values()) < kills:
                 running.add(pool.submit(play_one, seed * 1000 + number * step, kills))
                 number += 1
     return total
+
+
+def report(tally: Tally) -> None:
+    """Write how far the games are to standard error: a long play takes minutes."""
+    sys.stderr.write(f"{sum(tally.kills.values())} killed, {len(tally.violations)} violations\n")
+    for violation in tally.violations:
+        sys.stderr.write(f"VIOLATION {violation}\n")
 
 
 def table(tally: Tally) -> str:

@@ -43,7 +43,15 @@ def play_many(seed: int, runs: int, workers: int, a_world: int = RUNS_A_WORLD, s
         seeds = [seed * 1000 + number for number in range(worlds)]
         for done in pool.map(play_one, seeds, [a_world] * worlds, [server] * worlds):
             total.add(done)
+            report(total)
     return total
+
+
+def report(tally: Tally) -> None:
+    """Write how far the games are to standard error: a long play takes minutes."""
+    sys.stderr.write(f"{sum(tally.faults.values())} runs, {len(tally.violations)} violations\n")
+    for violation in tally.violations:
+        sys.stderr.write(f"VIOLATION {violation}\n")
 
 
 def table(tally: Tally) -> str:
