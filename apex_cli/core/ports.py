@@ -282,6 +282,12 @@ class SignalBatch(Value, frozen=True, kw_only=True):
     token: str = ""
     """Given back to ``settle``."""
 
+    file_version: str = ""
+    """Names the file as it stood when it was read: every process that reads it unchanged gives the same.
+
+    Empty where nothing can be read again after a crash: a stream, a scanner.
+    """
+
 
 class SignalSource(Protocol):
     """Where signals come from."""

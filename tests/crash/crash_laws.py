@@ -353,7 +353,11 @@ class Witness:
         ended = {e.subject for e in events if e.kind in {"decided", "signal_ended"}}
         given_back = {e.subject for e in events if e.kind == "alarm" and e.data["code"] == "never_sent"}
         known = state.signals.keys() | given_back
-        return [f"signal {name} has no outcome" for name in self.signals if name not in ended & known]
+        lost = set(self.world.invalid) - {e.subject for e in events if e.kind == "signal_invalid"}
+        return [
+            *(f"signal {name} has no outcome" for name in self.signals if name not in ended & known),
+            *(f"invalid row {name} was not reported" for name in sorted(lost)),
+        ]
 
     def litter(self) -> list[str]:
         """Return a sentence for each temporary file that killed processes left for good."""
@@ -390,6 +394,6 @@ def _marks(event: Event) -> Iterable[tuple[str, str]]:
             return [("round trip", data["round_trip_id"])]
         case kind if kind.startswith("approval_"):
             return [(kind, data["approval_id"])]
-        case "session_started":
-            return [("session", event.subject)]
+        case "session_started" | "signal_ended" | "signal_invalid":
+            return [(event.kind, event.subject)]
     return []

@@ -25,6 +25,9 @@ BAR_STARTS = (time(9, 30), time(11, 40), time(13, 50))
 
 SESSIONS = tuple(date(2004, 3, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12))
 
+INVALID_EVERY = 2
+"""Every second file has a row that is no signal, among others."""
+
 REPRICES = ("{}", "{after_s: 60, step_pct: 0.004, max_times: 4, max_pct: 0.02}")
 PLANS = (
     "{}",
@@ -85,6 +88,9 @@ class World:
 
         self.files = 0
         """Files written so far: one that holds no signal must not take the place of one that was not read yet."""
+
+        self.invalid: list[str] = []
+        """Ids of rows that are no signals."""
 
         self.inbox.mkdir(parents=True)
         (folder / "bars").mkdir()
@@ -156,11 +162,14 @@ class World:
         book = self.book()
         rows = [self._signal(book) for _ in range(count)]
         self.files += 1
+        if rows and self.files % INVALID_EVERY == 0:
+            self.invalid.append(f"bad-{self.files:04d}")
+            rows.insert(len(rows) // 2, {"signal_id": self.invalid[-1], "symbol": "AAA", "signal_type": "LONG"})
         name = f"s{self.files:04d}.json"
         temporary = self.inbox / f"{name}.tmp"
         temporary.write_text(json.dumps({"signals": rows}))
         temporary.rename(self.inbox / name)
-        return [str(row["signal_id"]) for row in rows]
+        return [str(row["signal_id"]) for row in rows if row["signal_id"] not in self.invalid]
 
     def _signal(self, book: SimulatedBook | None) -> dict[str, object]:
         self.written += 1

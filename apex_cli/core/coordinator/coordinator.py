@@ -50,7 +50,6 @@ from apex_cli.core.ports import (
     Ids,
     LearningHook,
     Ranker,
-    RejectedRow,
     SignalBatch,
     SignalSource,
     SignalStage,
@@ -370,7 +369,8 @@ class Coordinator:
         """
         first = len(self.reports)
         for _, batch in taken:
-            self._reject(batch.rejected)
+            self._record_rejected(batch)
+            self._report(map(rejected_report, batch.rejected))
         routed: list[Routed] = []
         try:
             dropped = [
@@ -435,7 +435,7 @@ class Coordinator:
         with self._store.grouped():
             pledged = ZERO
             for batch, found in zip(batches, routed, strict=True):
-                self._record_rejected(batch.rejected)
+                self._record_rejected(batch)
                 decided, pledged = await self._decide(_best_first(found), pledged)
                 ended = self._recorded([each for each in found if not isinstance(each, Ranked)])
                 outcomes.append([*map(rejected_report, batch.rejected), *ended, *decided])
@@ -446,17 +446,12 @@ class Coordinator:
             self._end(decided)
             source.settle(batch, self.reports[first:])
 
-    def _reject(self, rows: Sequence[RejectedRow]) -> None:
-        self._record_rejected(rows)
-        self._report(map(rejected_report, rows))
-
-    def _record_rejected(self, rows: Sequence[RejectedRow]) -> None:
-        if rows and not self._dry_run:
-            from apex_cli.core.decision.record import record_rejected_row
+    def _record_rejected(self, batch: SignalBatch) -> None:
+        if batch.rejected and not self._dry_run:
+            from apex_cli.core.decision.record import record_rejected
 
             with self._store.transaction() as tx:
-                for row in rows:
-                    record_rejected_row(tx, row, self._clock.now())
+                record_rejected(tx, batch, self._clock.now())
 
     def _next_best(self) -> Sequence[Ranked]:
         """Take off the bus what can be written down together with the best one."""

@@ -13,11 +13,12 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
-    RejectedRow,
+    RejectedFile,
     SignalOutcome,
     SignalRecord,
 )
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
+from apex_cli.core.ports import SignalBatch
 from apex_cli.core.state.events.approval_events import approval_event
 from apex_cli.core.state.events.signal_events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid
 from apex_cli.core.state.tables import State
@@ -26,9 +27,23 @@ SHORT = 16
 """A decision whose lists have up to so many rows together holds them itself."""
 
 
-def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:
-    """Remember in the journal that a row was not a signal."""
-    tx.emit(SignalInvalid(at=now, subject=row.signal_id or row.where, data=row))
+def record_rejected(tx: State, batch: SignalBatch, now: datetime) -> None:
+    """Remember in the journal which rows of *batch* were no signals, once for each file as it stands.
+
+    A file is moved away after this commit: a process that is killed in between leaves it to the next one.
+    """
+    version = batch.file_version
+    if version in tx.rejected_files:
+        return
+    for row in batch.rejected:
+        tx.emit(SignalInvalid(at=now, subject=row.signal_id or row.where, data=replace(row, file_version=version)))
+    keep_rejected(tx, version, now)
+
+
+def keep_rejected(tx: State, file_version: str, now: datetime) -> None:
+    """Remember the file whose rejected rows are in the journal, where it can be read again."""
+    if file_version:
+        tx.rejected_files[file_version] = RejectedFile(file_version=file_version, recorded_at=now)
 
 
 def record_ended(tx: State, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], now: datetime) -> None:

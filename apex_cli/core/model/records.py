@@ -44,6 +44,15 @@ class RejectedRow(Value, frozen=True, kw_only=True):
     symbol: str = ""
     signal_id: str = ""
     reason: Reason
+    file_version: str = ""
+    """In the journal: ``SignalBatch.file_version`` of the read that found it."""
+
+
+class RejectedFile(Value, frozen=True, kw_only=True):
+    """A file whose rejected rows are in the journal: read again, it adds nothing there."""
+
+    file_version: str
+    recorded_at: datetime
 
 
 class SignalRecord(Value, frozen=True, kw_only=True):

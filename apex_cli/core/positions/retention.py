@@ -52,9 +52,10 @@ def prune(state: State, now_session: date) -> None:
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips
     and the last 50 of each strategy, the last 60 lessons of each market and 120 of its followed signals, the last 50
     versions of learned weights, signals until they have expired and are older than 10 sessions (never more than 5,000
-    expired ones), pending approvals and working orders, everything of a bracket that still holds or works, finished
-    approvals and orders for 2 sessions, locks after closed trades for 10 sessions after their end, brackets while an
-    order or a fill names them, and margin deficits for some more than a year.
+    expired ones), files with rejected rows for 10 sessions (never more than 5,000), pending approvals and working
+    orders, everything of a bracket that still holds or works, finished approvals and orders for 2 sessions, locks after
+    closed trades for 10 sessions after their end, brackets while an order or a fill names them, and margin deficits for
+    some more than a year.
 
     Args:
         state: changed in place.
@@ -73,6 +74,7 @@ def prune(state: State, now_session: date) -> None:
     prune_locks(state, locks_from)
     _prune_weights(state)
     _prune_signals(state, signals_from, today)
+    _prune_rejected_files(state, signals_from)
     _prune_approvals(state, finished_from)
     _prune_orders_and_brackets(state, finished_from)
     _prune_requests(state, finished_from)
@@ -175,6 +177,15 @@ def _prune_signals(state: State, cutoff: datetime, today: datetime) -> None:
     for number, row in enumerate(row for row in candidates if row.expires_at < today):
         if number < excess or row.seen_at < cutoff:
             del signals[row.signal_id]
+
+
+def _prune_rejected_files(state: State, cutoff: datetime) -> None:
+    """Drop files that were read long ago, or too many: one that is still there is reported once more."""
+    files = state.rejected_files
+    excess = len(files) - MOST_SIGNALS
+    for number, row in enumerate(files.oldest_first() if excess > 0 else files.older_than(cutoff)):
+        if number < excess or row.recorded_at < cutoff:
+            del files[row.file_version]
 
 
 def _prune_requests(state: State, finished_before: datetime) -> None:

@@ -15,7 +15,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.rejections import note_rejection
-from apex_cli.core.decision.record import SIGNAL_OUTCOME_OF, signal_row
+from apex_cli.core.decision.record import SIGNAL_OUTCOME_OF, keep_rejected, signal_row
 from apex_cli.core.execution.order_manager import NOTHING_SENT
 from apex_cli.core.learning.followed import apply_end, follow
 from apex_cli.core.model.decision import DecisionKind
@@ -93,6 +93,8 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
             _decided(state, event.data, event.at)
         case signal_events.SignalEnded(data=end):
             state.signals[end.signal.signal_id] = signal_row(end.signal, end.outcome, event.at)
+        case signal_events.SignalInvalid(data=rejected):
+            keep_rejected(state, rejected.file_version, event.at)
         case signal_events.SignalRefused(data=row):
             state.signals[row.signal_id] = row
         case approval_events.ApprovalQueued():

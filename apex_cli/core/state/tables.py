@@ -33,6 +33,7 @@ from apex_cli.core.model.records import (
     DeficitRecord,
     OutboxRow,
     PositionRecord,
+    RejectedFile,
     RestingEntry,
     SignalRecord,
     TradingState,
@@ -364,6 +365,9 @@ class State:
     def __init__(self) -> None:
         """Start empty."""
         self.signals: AgedTable[SignalRecord] = AgedTable("signals", SignalRecord, lambda row: row.seen_at)
+        self.rejected_files: AgedTable[RejectedFile] = AgedTable(
+            "rejected_files", RejectedFile, lambda row: row.recorded_at
+        )
         self.approvals: SecurityTable[ApprovalRecord] = SecurityTable(
             "approvals", ApprovalRecord, lambda row: row.opportunity.signal.instrument.key
         )
@@ -415,6 +419,7 @@ class State:
         """Older fills of a security need no look again, unless something changed there."""
         self._all: tuple[Table[Any], ...] = (
             self.signals,
+            self.rejected_files,
             self.approvals,
             self.brackets,
             self.orders,

@@ -158,6 +158,7 @@ def _words_of(  # noqa: C901, PLR0912 - one case for each kind of event
             | learning_events.LearningEvent()
             | order_events.FillEvent()
             | signal_events.SignalEnded()
+            | signal_events.SignalInvalid()
             | order_events.IntentWritten()
             | order_events.OrderUpdated()
             | position_events.RoundTripVoided()

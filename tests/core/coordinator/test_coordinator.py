@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.compose import make_execution
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+from apex_cli.core.adapters.files.signals.inbox import InboxSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.coordinator.coordinator import Coordinator
@@ -26,7 +28,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.ports import RejectedRow, StateStore
+from apex_cli.core.ports import RejectedRow, SignalBatch, StateStore
 from apex_cli.core.state.tables import State
 from kit import MemoryStore, SequentialIds, an_event
 from kit.faults import FailingStore, UnreliableBroker
@@ -145,6 +147,31 @@ class TestEverySignalEnds:
         assert event.subject == "signals.csv:3"
         ((_, reported),) = rig.source.settled
         assert len(reported) == 2
+
+    @pytest.mark.parametrize("together", [False, True])
+    def test_a_row_that_is_no_signal_of_a_file_that_a_kill_left_is_recorded_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+    ) -> None:
+        if together:
+            monkeypatch.setattr("apex_cli.core.coordinator.coordinator.FEW", 0)
+
+        class Killed(InboxSource):
+            def settle(self, batch: SignalBatch, reports: Any) -> None:
+                raise KeyboardInterrupt(batch.name, reports)
+
+        rig = Rig()
+        path = tmp_path / "a.json"
+        path.write_text('{"symbol": "XX"}')
+        for kind in (Killed, Killed, InboxSource):
+            rig.coordinator = rig.make_coordinator(sources=[kind(tmp_path, is_once=True)])
+            with suppress(KeyboardInterrupt):
+                rig.cycle()
+        assert [report.outcome for report in rig.coordinator.reports] == [INVALID]
+        assert len(rig.events("signal_invalid")) == 1
+        assert not path.exists()
+        path.write_text('{"symbol": "XX"}')
+        rig.cycle()
+        assert len(rig.events("signal_invalid")) == 2
 
     def test_more_than_the_bus_holds_drops_the_weakest_and_says_so(self) -> None:
         rig = Rig(bus_capacity=2)

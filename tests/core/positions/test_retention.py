@@ -24,6 +24,7 @@ from apex_cli.core.model.records import (
     ApprovalStatus,
     DeficitRecord,
     PositionRecord,
+    RejectedFile,
     SignalOutcome,
     SignalRecord,
 )
@@ -257,6 +258,23 @@ def test_too_many_signals_lose_no_more_expired_ones_than_are_too_many(monkeypatc
         state.signals[name] = signal(name, seen, expires=sessions_ago(expires))
     prune(state, TODAY)
     assert list(state.signals) == ["b", "c"]
+
+
+def read_files(state: State, **sessions: int) -> list[str]:
+    """Return which files with rejected rows stay of those that were read so many sessions ago."""
+    for name, ago in sessions.items():
+        state.rejected_files[name] = RejectedFile(file_version=name, recorded_at=sessions_ago(ago))
+    prune(state, TODAY)
+    return list(state.rejected_files)
+
+
+def test_a_file_with_rejected_rows_stays_for_ten_sessions() -> None:
+    assert read_files(State(), old=10, recent=9, new=0) == ["recent", "new"]
+
+
+def test_too_many_files_with_rejected_rows_lose_the_oldest(monkeypatch: Any) -> None:
+    monkeypatch.setattr(retention, "MOST_SIGNALS", 2)
+    assert read_files(State(), a=3, c=1, b=2, old=12) == ["c", "b"]
 
 
 def placed(build: Any, state: State, name: str, status: OrderStatus, ago: int) -> None:

@@ -22,16 +22,19 @@ from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder, Order, OrderStatus
 from apex_cli.core.model.protections import CooldownLimits, Protections
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import (
     ApprovalStatus,
     DeficitRecord,
     OutboxRow,
+    RejectedRow,
     SignalOutcome,
     SignalRecord,
     TradingState,
 )
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import SignalType
+from apex_cli.core.ports import SignalBatch
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.events.account_events import MarginDeficit, MarginDeficitMet
 from apex_cli.core.state.events.operation_events import TradingStateChanged
@@ -180,6 +183,16 @@ def test_sessions_that_pass_and_rows_that_leave() -> None:
         rig.clock.advance(timedelta(days=1, minutes=-30))
         rig.cycle()
     assert "day-0" not in store.view().signals
+    assert_every_start_leads_to_the_end(store)
+
+
+def test_files_with_rows_that_are_no_signals() -> None:
+    rig, _, store = make_rig()
+    row = RejectedRow(where="a.csv:3", reason=Reason(code="x", message="entry_price is missing."))
+    for version in ("1/a.csv", "", "2/a.csv"):
+        rig.source.batches.append(SignalBatch(name="a.csv", rejected=(row, row), file_version=version))
+        rig.cycle()
+    assert list(store.view().rejected_files) == ["1/a.csv", "2/a.csv"]
     assert_every_start_leads_to_the_end(store)
 
 

@@ -4,11 +4,11 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.decision.record import record_rejected_row
+from apex_cli.core.decision.record import record_rejected
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.ports import RejectedRow
+from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of
 from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from kit import START
@@ -49,7 +49,7 @@ def test_what_never_came_to_a_decision_is_reported() -> None:
     rig.feed(make_signal(now=rig.clock.now(), minutes=-1))
     with rig.store.transaction() as tx:
         row = RejectedRow(where="a.csv:3", reason=Reason(code="x", message="entry_price is missing."))
-        record_rejected_row(tx, row, START)
+        record_rejected(tx, SignalBatch(name="a.csv", rejected=(row,)), START)
     (first, second) = reported(rig)
     assert first[:3] == ("decision", "AAPL", "expired")
     assert second == ("decision", "", "invalid", "a.csv:3: entry_price is missing.")

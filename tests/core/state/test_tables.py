@@ -40,6 +40,7 @@ from apex_cli.core.model.records import (
     EquityPoint,
     OutboxRow,
     PositionRecord,
+    RejectedFile,
     RestingEntry,
     SignalOutcome,
     SignalRecord,
@@ -263,6 +264,7 @@ ROWS: dict[str, Any] = {
         quantity=quantity("2"),
         filled_at=LATER,
     ),
+    "rejected_files": RejectedFile(file_version="1f-2-3/a.csv", recorded_at=START),
     "requests": RequestRecord(
         request_id="q",
         work=CloseRequest(symbol="AAPL", fraction=Decimal("0.5"), limit_price=price("151.10")),

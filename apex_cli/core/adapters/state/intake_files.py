@@ -171,7 +171,7 @@ class IntakeSource:
         except (StateError, *_UNREADABLE) as error:
             message = f"the file of acknowledged signals cannot be read ({error}); it is kept in intake/{DAMAGED}"
             row = RejectedRow(where=name, reason=Reason(code=UNREADABLE, message=message))
-            return SignalBatch(name=FOLDER, rejected=(row,), token=name)
+            return SignalBatch(name=FOLDER, rejected=(row,), token=name, file_version=name)
 
 
 def _is_damaged(batch: SignalBatch) -> bool:
@@ -186,4 +186,5 @@ def _batch(name: str, rows: Iterable[Taken]) -> SignalBatch:
         where=tuple(row.where for row in rows if row.signal is not None),
         rejected=tuple(row.rejected for row in rows if row.rejected is not None),
         token=name,
+        file_version=name,
     )

@@ -114,6 +114,7 @@ BesideTrades: TypeAlias = (
     base_event.Remark
     | learning_events.LearningEvent
     | learning_events.FollowingEnded
+    | signal_events.SignalInvalid
     | signal_events.SignalRefused
     | order_events.IntentWritten
     | management_events.Repriced

@@ -10,10 +10,10 @@ from apex_cli.core.model.notice import News, NoticeKind
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import RejectedRow, SignalOutcome, SignalRecord
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.state.events.base_event import BaseEvent, Remark, kinds_of
+from apex_cli.core.state.events.base_event import BaseEvent, kinds_of
 
 
-class SignalInvalid(Remark, frozen=True, kw_only=True, tag="signal_invalid"):
+class SignalInvalid(BaseEvent, frozen=True, kw_only=True, tag="signal_invalid"):
     """A row of a source is no signal."""
 
     data: RejectedRow

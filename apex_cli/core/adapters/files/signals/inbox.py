@@ -20,7 +20,7 @@ import msgspec
 
 from apex_cli.core.adapters.files.signals.alerts import DEFAULT_FORM, SignalForm
 from apex_cli.core.adapters.files.signals.signal_rows import rejected
-from apex_cli.core.adapters.files.signals.signal_sources import ONE_DAY, printable, read_file
+from apex_cli.core.adapters.files.signals.signal_sources import ONE_DAY, file_version, printable, read_file
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
@@ -261,14 +261,15 @@ class InboxSource:
     def _take(self, name: str, now: datetime) -> SignalBatch | None:
         """Return what the file holds; None when it is not complete yet, gone, or was settled before."""
         with self._held() as inbox:
-            identity = _identity(inbox.look(name))
+            found = inbox.look(name)
+            identity = _identity(found)
             is_stable = self._is_once or self._seen.get(name) == identity
-            if identity is None or self._settled.get(name) == identity:
+            if found is None or identity is None or self._settled.get(name) == identity:
                 return None
             self._seen[name] = identity
             if not is_stable:
                 return None
-            batch = self._read(inbox, name, now, f"{identity[2]}:{printable(name)}")
+            batch = self._read(inbox, name, now, file_version(found, name))
             if _identity(inbox.look(name)) != identity:
                 return None
         self._taken[batch.token] = _Taken(name, identity)
@@ -283,7 +284,7 @@ class InboxSource:
                 batch = read_file(stream, name, now, self._max_age, token=token, form=self._form)
         except OSError as error:
             row = rejected(printable(name), f"the file cannot be read: {error.strerror}")
-            return SignalBatch(name=printable(name), rejected=(row,), token=token)
+            return SignalBatch(name=printable(name), rejected=(row,), token=token, file_version=token)
         return batch if _is_own(found) else _unquoted(batch)
 
     def _put_away(self, inbox: Folder, name: str, batch: SignalBatch) -> None:

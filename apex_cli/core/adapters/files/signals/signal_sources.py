@@ -126,9 +126,17 @@ def read_file(
     kind = FORMATS.get(PurePath(name).suffix.lower())
     batch = read_signals(stream, printable(name), now=now, max_age=max_age, kind=kind, token=token, form=form)
     found = os.fstat(stream.fileno())
-    if batch.signals or batch.rejected or found.st_size or not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode):
         return batch
-    return msgspec.structs.replace(batch, rejected=(rejected(batch.name, "the file is empty"),))
+    rows = batch.rejected
+    if not (batch.signals or rows or found.st_size):
+        rows = (rejected(batch.name, "the file is empty"),)
+    return msgspec.structs.replace(batch, rejected=rows, file_version=file_version(found, name))
+
+
+def file_version(found: os.stat_result, name: str) -> str:
+    """Return what names the file *name* as it stands: different once somebody writes it or replaces it."""
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}/{printable(name)}"
 
 
 def printable(name: str) -> str:

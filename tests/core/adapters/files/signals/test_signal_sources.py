@@ -413,6 +413,47 @@ class TestFileSource:
         assert "not valid YAML" in batch.rejected[0].reason.message
 
 
+class TestFileVersion:
+    """What a file is known by when another process reads it."""
+
+    def versions(self, folder: Path) -> tuple[str, str]:
+        """Return what the file is called when it is named, and when it is in an inbox."""
+        (named,) = FileSource([folder / "a.json"]).poll(NOW)
+        (found,) = InboxSource(folder, is_once=True).poll(NOW)
+        return named.file_version, found.file_version
+
+    @pytest.mark.parametrize("content", [b"{}", b"", b"[", b"\xff"])
+    def test_it_is_the_same_while_nobody_writes(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "a.json").write_bytes(content)
+        named, found = self.versions(tmp_path)
+        assert named == found
+        assert named.endswith("/a.json")
+        assert self.versions(tmp_path) == (named, found)
+
+    def test_it_differs_after_the_same_was_written_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        path.write_bytes(b"{}")
+        before = self.versions(tmp_path)
+        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+        assert self.versions(tmp_path) != before
+        (tmp_path / "a.tmp").write_bytes(b"{}")
+        os.utime(tmp_path / "a.tmp", ns=(1, path.stat().st_mtime_ns))
+        rewritten = self.versions(tmp_path)
+        (tmp_path / "a.tmp").replace(path)
+        assert self.versions(tmp_path) != rewritten
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
+    def test_a_file_that_cannot_be_opened_has_one_too(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_bytes(b"{}")
+        (tmp_path / "a.json").chmod(0)
+        first, second = (next(iter(InboxSource(tmp_path, is_once=True).poll(NOW))) for _ in range(2))
+        assert first.file_version == second.file_version != ""
+
+    def test_what_cannot_be_read_twice_has_none(self) -> None:
+        (batch,) = StdinSource(io.BytesIO(b"{}")).poll(NOW)
+        assert batch.file_version == ""
+
+
 class TestStdinSource:
     def test_it_is_read_once_and_kept_until_settled(self) -> None:
         source = StdinSource(io.BytesIO(json.dumps(GOOD).encode()))
