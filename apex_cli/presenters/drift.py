@@ -105,7 +105,8 @@ def drift_data(found: Drift) -> dict[str, Any]:
 def drift_blocks(found: Drift) -> tuple[Block, ...]:
     """Return whether the two part, both results, and what differs."""
     blocks: list[Block] = [*_verdict(found), _results(found)]
-    for rows, title in ((found.missed, "Missed: trades of the replay only"), (found.extra, "Extra: live trades only")):
+    missed, extra = "Missed: trades of the replay only, why not live", "Extra: live trades only, why not in the replay"
+    for rows, title in ((found.missed, missed), (found.extra, extra)):
         if rows:
             blocks += [ONE_SIDED.grid(rows[:MOST_ROWS], title=title), *_more(rows)]
     if found.costs:

@@ -16,7 +16,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reports.measures import Interval, expectancy_interval
-from apex_cli.core.reports.trade_log import Entry, TradeLog
+from apex_cli.core.reports.trade_log import ENTRY_WORKING, Entry, TradeLog
 from apex_cli.core.reports.trade_report import Span
 
 TOLERANCE = Decimal("0.001")
@@ -47,6 +47,11 @@ class OneSided(Value, frozen=True, kw_only=True):
     why: str
     net_r: Decimal | None
     """What it came to on the side that has it, after costs; None while open, or without a known risk."""
+
+    @property
+    def is_difference(self) -> bool:
+        """False while the entry of the other side still waits to fill, as at the end of the bars."""
+        return self.code != ENTRY_WORKING
 
 
 class FillDrift(Value, frozen=True, kw_only=True):
@@ -197,6 +202,7 @@ def make_drift(live: TradeLog, model: TradeLog, span: Span, *, seed: int = 1, to
     known = {each.signal.signal_id for match in matches for each in match}
     missed = tuple(_one_sided(e, live) for e in theirs if e.signal.signal_id not in known)
     extra = tuple(_one_sided(e, model) for e in ours if e.signal.signal_id not in known)
+    alone = _decided(missed), _decided(extra)
     fills = tuple(fill for match in matches for fill in _fills(match))
     exits = tuple(found for match in matches if (found := _exit(match)) is not None)
     both = [(a.trip.net_r_multiple, b.trip.net_r_multiple) for a, b in matches if a.trip and b.trip]
@@ -217,9 +223,13 @@ def make_drift(live: TradeLog, model: TradeLog, span: Span, *, seed: int = 1, to
         difference_r=difference,
         difference_interval=interval,
         compared=len(differences),
-        first_divergence=_first(missed, extra, fills, exits, tolerance),
-        parted=tuple(_parted(missed, extra, exits, len(matches), interval)),
+        first_divergence=_first(*alone, fills, exits, tolerance),
+        parted=tuple(_parted(*alone, exits, len(matches), interval)),
     )
+
+
+def _decided(found: Iterable[OneSided]) -> tuple[OneSided, ...]:
+    return tuple(each for each in found if each.is_difference)
 
 
 def _matches(ours: Sequence[Entry], theirs: Sequence[Entry]) -> list[Match]:

@@ -45,6 +45,10 @@ LOG_KINDS = base_event.kinds_of(
 """Kinds of events that the log is made of."""
 
 
+ENTRY_WORKING = "entry_working"
+"""Code of the reason of an entry that is still waiting to fill where the log ends."""
+
+
 class Entry(Value, frozen=True, kw_only=True):
     """A signal that was traded: its entry, and how it ended."""
 
@@ -95,6 +99,7 @@ class _Entering:
         self.orders: dict[str, OrderRecord] = {}
         self.first_fill: datetime | None = None
         self.rate: Rate | None = bracket.rate
+        self.is_working = True
 
 
 class TradeLog:
@@ -131,9 +136,8 @@ class TradeLog:
                 entries = [order for order in intent.orders if order.role is OrderRole.ENTRY]
                 expected = entries[0].reference_price if entries else None
                 self._entering.setdefault(intent.bracket.bracket_id, _Entering(intent.bracket, expected))
-            case order_events.OrderUpdated(data=order) if order.order.role is OrderRole.ENTRY and order.filled_quantity:
-                if entering := self._entering.get(order.order.bracket_id):
-                    entering.orders[order.order.client_order_id] = order
+            case order_events.OrderUpdated(data=order) if order.order.role is OrderRole.ENTRY:
+                self._updated(order)
             case order_events.FillBooked(data=fill) if fill.role is OrderRole.ENTRY:
                 self._filled(fill)
             case position_events.RoundTripClosed(data=trip):
@@ -152,6 +156,12 @@ class TradeLog:
             self._ended[signal.signal_id] = decision.reasons[0]
         known = quote is not None and quote.bid is not None and quote.ask is not None
         self._spreads[signal.signal_id] = (quote.ask - quote.bid) / 2 if known else None  # type: ignore[operator,union-attr]
+
+    def _updated(self, order: OrderRecord) -> None:
+        if entering := self._entering.get(order.order.bracket_id):
+            entering.is_working = order.is_open
+            if order.filled_quantity:
+                entering.orders[order.order.client_order_id] = order
 
     def _filled(self, fill: Fill) -> None:
         entering = self._entering.get(fill.bracket_id)
@@ -187,7 +197,10 @@ class TradeLog:
         """Return why a signal was not traded; None where nothing is known of it."""
         if signal_id in self._ended:
             return self._ended[signal_id]
-        if any(each.bracket.signal_id == signal_id for each in self._entering.values()):
+        sent = [each for each in self._entering.values() if each.bracket.signal_id == signal_id]
+        if any(each.is_working for each in sent):
+            return Reason(code=ENTRY_WORKING, message="Its entry was sent, and was still waiting to fill at the end.")
+        if sent:
             return Reason(code="not_filled", message="Its entry was sent, and did not fill.")
         if signal_id in self.signals:
             return Reason(code="not_answered", message="It waits for an answer.")

@@ -4,6 +4,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
+from apex_cli.core.model.execution_limits import EntryOrder
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
 from apex_cli.core.reports.drift_report import Drift, make_drift
@@ -93,6 +96,21 @@ def test_a_trade_of_live_alone_is_extra() -> None:
     assert found.first_divergence is not None
     assert found.first_divergence.what == "AAPL was traded, not in the replay (not_received)"
     assert found.parted == ()  # one trade is not enough to say so
+
+
+def test_an_entry_that_still_waits_to_fill_is_no_difference() -> None:
+    names = ("one", "two", "three")
+    live = rig_at("50")
+    model = rig_at("50", fills="51", limits=auto(entry_order=EntryOrder.LIMIT))
+    for rig in (live, model):
+        for number, name in enumerate(names):
+            rig.price("50" if rig is live else "51", symbol := f"A{number}")
+            quote = replace(rig.prices.quotes["AAPL"], price=Price(D(50)))
+            rig.prices.quotes[symbol] = quote
+            rig.feed(make_signal(symbol, now=START, signal_id=name))
+    found = drift(live, model)
+    assert [(each.signal_id, each.code) for each in found.extra] == [(name, "entry_working") for name in sorted(names)]
+    assert (found.first_divergence, found.parted) == (None, ())
 
 
 def test_signals_without_the_same_id_are_the_same_by_security_side_strategy_and_session() -> None:
