@@ -108,6 +108,9 @@ _KEY = (
 _PARTS = r"[./ -]"
 _TICKER = r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?"
 _PREFERRED = r"P(?:R)?([A-Z])"
+_CLASS = r"[A-Z]{1,3}|PR[A-Z]?(?:CV|WI|CL|WD)?|WSWI|RTWI|CVCL|TEST"
+"""What stands behind a root: a class, a unit, a warrant, a right, a preferred share, or a mark of an exchange abroad.
+Source: http://www.nasdaqtrader.com/Trader.aspx?id=CQSSymbolConvention, the column of the CMS suffixes."""
 
 
 class SpellingError(ValueError):
@@ -192,7 +195,7 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
 
 def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
     """Return *name* without the marks of vendors, and *hints* with what these say of the security."""
-    name = name.removeprefix("$")
+    name = name.removeprefix("$").removesuffix(" EQUITY")
     venue, colon, rest = name.partition(":")
     if colon and rest and venue in PREFIXES:
         return rest, _placed(name, rest, PREFIXES[venue], hints)
@@ -200,7 +203,7 @@ def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
         return name, hints
     if name.endswith("=X") and name[:-2] in CURRENCIES:
         return f"{HOME_CURRENCY}.{name[:-2]}", hints
-    for mark, places in ((".", PLACE_SUFFIXES), (" ", COUNTRIES)):
+    for mark, places in ((".", PLACE_SUFFIXES), (" ", COUNTRIES), ("-", {"US": COUNTRIES["US"]})):
         root, found, suffix = name.rpartition(mark)
         place = places.get(suffix) if found and root else None
         is_preferred = root.endswith((".PR", " PR"))
@@ -485,13 +488,16 @@ def _stock(name: str) -> Instrument:
     root, rest = parts[0], [part for part in parts[1:] if part]
     suffix = "".join(rest)
     if rest:
-        is_preferred = re.fullmatch(_PREFERRED, suffix) and ("PR" in suffix or name[len(root)] in "-/")
+        is_preferred = re.fullmatch(_PREFERRED, suffix) and (len(suffix) == len("PRA") or name[len(root)] in "-/")
         suffix = f"PR{suffix[-1]}" if is_preferred else SUFFIXES.get(suffix, suffix)
         symbol = f"{root}.{suffix}"
     else:
         symbol = CLASS_ROOTS.get(name, name)
     if not root or not re.fullmatch(_TICKER, symbol) or len(symbol) > MOST_TICKER:
         raise SpellingError(f"{name} is no ticker: letters and digits, with . - / or a space before its class")
+    if suffix and not re.fullmatch(_CLASS, suffix):
+        option = "; an option is spelled AAPL 2026-12-18 200 C" if any(sign.isdigit() for sign in suffix) else ""
+        raise SpellingError(f"{name} is no ticker: {suffix} is no share class{option}")
     return make_instrument(symbol)
 
 

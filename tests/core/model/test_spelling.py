@@ -62,6 +62,19 @@ OPTIONS = [
     ("TSLA", "2026-11-27", "C", "1000"),
     ("NVDA", "2028-01-21", "P", "0.5"),
 ]
+NO_CONTRACTS = [
+    "AAPL 200C 12/18",
+    "AAPL 12/18 200c",
+    "AAPL DEC2026 200 C",
+    "AAPL 200 CALL 12/18/2026",
+    "AAPL 12-18-2026 C 200",
+    "AAPL--261218C00200000",
+]
+"""Options in spellings that leave something open, or that nobody is known to use: never shares of a class."""
+
+SUFFIXES = words("PR PRA PRACL PRAWI PRACV PRAWD WD WS WSA CL ACL EC PP CV CVCL ACV RT U WI RTWI PRWI AWI WSWI TEST")
+"""Of NYSE and its siblings. Source: http://www.nasdaqtrader.com/Trader.aspx?id=CQSSymbolConvention, column CMS."""
+
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 
 
@@ -283,6 +296,10 @@ def test_a_key_of_an_older_version_is_that_of_its_row(name: str, market: MarketT
         ("JPY=X", NO, "USD.JPY@forex"),
         ("BAC.PR.L", NO, "BAC.PRL"),
         ("BRK.A", NO, "BRK.A"),
+        ("AAPL US Equity", NO, "AAPL"),
+        ("BRK/B US Equity", NO, "BRK.B"),
+        ("AAPL-US", NO, "AAPL"),
+        ("BRK.B-US", NO, "BRK.B"),
         ("ABC.T", NO, "ABC.T"),
         ("VOD@GBX", NO, "VOD@GBX"),
         ("1COV", Hints(currency="EUR"), "1COV@EUR"),
@@ -291,6 +308,10 @@ def test_a_key_of_an_older_version_is_that_of_its_row(name: str, market: MarketT
 )
 def test_marks_of_vendors_say_where_a_security_is_listed(text: str, hints: Hints, key: str) -> None:
     assert canonical(text, hints).key == key
+
+
+def test_every_suffix_of_the_exchanges_stands_behind_a_ticker() -> None:
+    assert {name: canonical(f"XYZ {name}").key for name in SUFFIXES} == {name: f"XYZ.{name}" for name in SUFFIXES}
 
 
 @pytest.mark.parametrize(
@@ -305,6 +326,8 @@ def test_marks_of_vendors_say_where_a_security_is_listed(text: str, hints: Hints
         ("BTC-PERP", Hints(market_type=MarketType.CRYPTO), "symbol", "a future"),
         ("^GSPC", NO, "symbol", "is no ticker"),
         ("NASDAQ:", NO, "symbol", "is no ticker"),
+        *((name, NO, "symbol", "is spelled AAPL 2026-12-18 200 C") for name in NO_CONTRACTS),
+        *((name, NO, "symbol", "is no share class$") for name in ("US.AAPL", "AAPL-daily", "BRK B Corp")),
     ],
 )
 def test_what_a_mark_leaves_open_or_denies_is_refused(text: str, hints: Hints, field: str, words: str) -> None:

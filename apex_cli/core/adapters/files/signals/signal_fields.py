@@ -58,7 +58,7 @@ MIN_PRICE = Decimal("1e-9")
 MAX_NUMBER_TEXT = 40
 """Longest number or time, in characters."""
 
-_SYMBOL = r"[.A-Z0-9](?:[A-Z0-9 ./:'@$(),=-]{0,46}[A-Z0-9)])?"
+_SYMBOL = r"[.$A-Z0-9](?:[A-Z0-9 ./:'@$(),=_-]{0,46}[A-Z0-9)])?"
 _EXCHANGE = r"[A-Z0-9._ ]{1,20}"
 _CLASS = r"[A-Z0-9 .]{1,12}"
 _CURRENCY = r"[A-Z]{3}"
