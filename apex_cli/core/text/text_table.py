@@ -12,7 +12,9 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.text.cells import number_readings, tidy, two_readings
 from apex_cli.core.text.problems import shown
 
-_UNITS = r"\([^)]*\)|\[[^\]]*\]"
+_UNITS = r"\([^)%]*\)|\[[^\]%]*\]"
+"""What stands in brackets behind a name, such as a currency; a percent sign is no unit of the same quantity."""
+
 _NUMBERED = r"^\d+[a-z]?[.)]\s+"
 
 
@@ -71,8 +73,8 @@ class Table(NamedTuple):
 def plain_name(name: str) -> str:
     """Return the name of a column without capitals, blanks, signs, units and numbering.
 
-    >>> [plain_name(name) for name in ("Adj Close", "1. open", "<DTYYYYMMDD>", "Price ($)", "Entry_Price", "% Change")]
-    ['adjclose', 'open', 'dtyyyymmdd', 'price', 'entryprice', '%change']
+    >>> [plain_name(name) for name in ("Adj Close", "1. open", "<DTYYYYMMDD>", "Price ($)", "Entry_Price", "Stop (%)")]
+    ['adjclose', 'open', 'dtyyyymmdd', 'price', 'entryprice', 'stop%']
     """
     return _plain(name[:200])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 from apex_cli.core.errors import InputError, install_command
 from apex_cli.core.text.content import PARQUET, refuse_large
@@ -32,9 +34,9 @@ def workbook_rows(content: bytes, name: str) -> list[Row]:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         for one in book.worksheets:
             rows = [
-                Row(line, [_cell_text(cell) for cell in cells[:MAX_CELLS]])
-                for line, cells in enumerate(one.iter_rows(values_only=True), start=1)
-                if any(cell is not None and cell != "" for cell in cells)
+                Row(line, [_shown_text(cell.value, cell) for cell in cells[:MAX_CELLS]])
+                for line, cells in enumerate(one.iter_rows(), start=1)
+                if any(cell.value is not None and cell.value != "" for cell in cells)
             ]
             if rows:
                 return rows
@@ -43,6 +45,19 @@ def workbook_rows(content: bytes, name: str) -> list[Row]:
     except Exception as error:  # noqa: BLE001 - the library raises whatever its parsers raise
         raise unusable(name, f"is no sound Excel workbook: {type(error).__name__}", "Save it as CSV.") from None
     return []
+
+
+def _shown_text(value: object, cell: Any) -> str:
+    """Return a typed cell as text, with the 15 digits that Excel has; 0.05 is ``5%`` where a percentage is shown.
+
+    Source: "Number precision: 15 digits", Excel specifications and limits, support.microsoft.com.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _cell_text(value)
+    number = Decimal(f"{value:.15g}") if isinstance(value, float) else Decimal(value)
+    if "%" in (cell.number_format or ""):
+        return f"{(number * 100).normalize():f}%"
+    return f"{number:f}"
 
 
 def _cell_text(value: object) -> str:

@@ -45,10 +45,11 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "stop_loss": (
         "stoploss", "stop", "sl", "stopprice", "slprice", "stoplossprice", "initialstop", "protectivestop", "stoplevel",
+        "stoploss%", "stop%", "sl%",
     ),
     "target_price": (
         "targetprice", "target", "takeprofit", "tp", "tpprice", "takeprofitprice", "profittarget", "pricetarget", "tp1",
-        "target1", "takeprofit1",
+        "target1", "takeprofit1", "targetprice%", "target%", "takeprofit%", "tp%", "profittarget%",
     ),
     "target_prices": ("targetprices", "targets", "takeprofits", "tps"),
     "confidence": ("confidence", "conf", "probability", "conviction"),
@@ -223,6 +224,7 @@ class _Translator:
         else:
             ours = BY_SPELLING.get(plain, "")
             rank = KNOWN[ours].index(plain) if ours else 0
+            value = {"percent": value} if ours and plain.endswith("%") else value
         if not ours:
             self._unknown(name, plain, value)
         elif ours not in ranks or rank < ranks[ours]:
@@ -296,7 +298,7 @@ class _Translator:
             if isinstance(found, Mapping):
                 found = self._distant(parts, signs)
             if found is None:
-                kinds = ", ".join(shown(key) for key in level)
+                kinds = ", ".join(map(shown, level.values() if set(level) == {"percent"} else level))
                 allowed = "a price, or percent or amount away from the entry"
                 self.reasons.append(refusal(name, f"found {kinds}", value=level, allowed=allowed))
                 del self.fields[name]
@@ -314,7 +316,8 @@ class _Translator:
             ("amount", Decimal(1)),
             ("offset", Decimal(1)),
         ):
-            value = number(str(parts[name]).rstrip("% "), self.form.decimal or ".") if name in parts else None
+            text = str(parts.get(name, "")).rstrip("% ")
+            value = number(text, self.form.decimal or decimal_proof(text).strip("?") or ".")
             if value is not None:
                 return entry + sign * side.sign * abs(value) * unit
         return None

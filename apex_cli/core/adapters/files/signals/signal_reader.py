@@ -1,6 +1,6 @@
 """Bytes to signals: JSON, JSON Lines, YAML or CSV, in bounded memory, whatever the bytes are.
 
-JSON Lines and CSV are streamed a line at a time. A JSON or YAML document is read whole, up to
+JSON Lines and CSV are streamed a row at a time. A JSON or YAML document is read whole, up to
 ``MAX_DOCUMENT`` or ``MAX_YAML`` bytes. What cannot be used becomes a ``RejectedRow``; the good rows are used.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import BinaryIO, NamedTuple
@@ -60,6 +60,12 @@ TEXTS = ("message", "text", "content", "body", "alertmessage")
 
 MOST_ABOVE = 30
 """Lines above a header."""
+
+MOST_LINES = 20
+"""Lines that one row of a table may go over."""
+
+OPEN_QUOTE = "unexpected end of data"
+"""What the library says of a row whose last cell has no closing quote."""
 
 
 def read_signals(
@@ -274,19 +280,38 @@ def _read_json_lines(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
             sink.add(row, where)
 
 
-def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink, delimiter: str) -> None:
-    """Read rows under a header; a cell does not go beyond its line."""
+def _records(lines: Iterator[tuple[int, str]], sink: _Sink, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of its first line, cells) of every row; refuse lines that are none.
+
+    A cell in quotes may go on in the lines below. Where its end is not found in some of them, the first line is
+    refused and the others are read for themselves: a stray quote costs its own row.
+    """
     import csv
 
+    waiting: deque[tuple[int, str]] = deque()
+    while first := waiting.popleft() if waiting else next(lines, None):
+        taken: list[tuple[int, str]] = []
+        while True:
+            text = first[1] + "".join(more for _, more in taken)
+            rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+            try:
+                yield first[0], next(rows, [])
+                break
+            except csv.Error as error:
+                below = waiting.popleft() if waiting else next(lines, None)
+                taken += [below] if below else []
+                if below is None or len(taken) >= MOST_LINES or str(error) != OPEN_QUOTE:
+                    sink.reject(f"{sink.name}:{first[0]}", f"not valid CSV: {error}")
+                    waiting.extendleft(reversed(taken))
+                    break
+
+
+def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink, delimiter: str) -> None:
+    """Read rows under a header."""
     header: _Header | None = None
     above: list[tuple[int, list[str]]] = []
-    for number, text in lines:
+    for number, cells in _records(lines, sink, delimiter):
         where = f"{sink.name}:{number}"
-        try:
-            cells = next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True), [])
-        except csv.Error as error:
-            sink.reject(where, f"not valid CSV: {error}")
-            continue
         if header is not None:
             _add_cells(cells, header, sink, where)
         elif header_score(cells) >= LEAST_NAMES or len(above) >= MOST_ABOVE:
@@ -305,6 +330,8 @@ def _add_cells(cells: list[str], header: _Header, sink: _Sink, where: str) -> No
     """Judge one row of a table; a row of empty cells is none."""
     if not any(map(str.strip, cells)):
         return
+    if not header.names[0]:
+        header, cells = _without_index(header, cells)
     more = [cell for at, cell in enumerate(cells) if cell.strip() and (at >= len(header.names) or not header.names[at])]
     if more:
         named = len([name for name in header.names if name])
@@ -312,6 +339,16 @@ def _add_cells(cells: list[str], header: _Header, sink: _Sink, where: str) -> No
         return
     pairs = zip(header.names, (cell.strip() for cell in cells), strict=False)
     sink.add({name: cell for name, cell in pairs if name}, where)
+
+
+def _without_index(header: _Header, cells: list[str]) -> tuple[_Header, list[str]]:
+    """Return header and cells without what pandas writes first, under no name: the number or the time of a row."""
+    first, names = cells[0].strip(), header.names
+    if first.isascii() and first.isdecimal():
+        return header._replace(names=names[1:]), cells[1:]
+    if "timestamp" not in header.ours and re.match(r"\d{4}-\d\d-\d\d", first):
+        return header._replace(names=("timestamp", *names[1:])), cells
+    return header, cells
 
 
 class _Header(NamedTuple):

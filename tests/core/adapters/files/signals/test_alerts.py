@@ -215,6 +215,19 @@ class TestTables:
         book.save(target)
         assert levels(one(target.getvalue(), "in.xlsx")) == RIGHT
 
+    def test_a_workbook_means_what_it_shows(self) -> None:
+        book = pytest.importorskip("openpyxl").Workbook()
+        sheet = book.active
+        sheet.append(["Symbol", "Side", "Entry", "Stop", "Target", "Confidence"])
+        sheet.append(["MSFT", "Buy", 26 * 1.02, 0.05, 26.52 * 1.1, 0.85])
+        for cell, form in zip(sheet[2][3:], ("0.0%", "$0.00", "0%"), strict=True):
+            cell.number_format = form
+        target = io.BytesIO()
+        book.save(target)
+        signal = one(target.getvalue(), "in.xlsx")
+        assert levels(signal)[2:] == (Decimal("26.52"), Decimal("25.194"), (Decimal("29.172"),))
+        assert signal.confidence == Decimal("0.85")
+
     def test_columns_can_be_named_by_the_configuration(self) -> None:
         form = SignalForm(columns={"entry_price": "Einstieg", "stop_loss": "Notausgang"})
         assert one("Symbol,Side,Einstieg,Notausgang\nX,Buy,10,9\n", "in.csv", form).stop_loss == 9

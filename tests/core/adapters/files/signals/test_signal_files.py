@@ -224,6 +224,52 @@ CASES = {
         ),
         "s.csv",
     ),
+    "csv of pandas, with its row numbers": Case(
+        ",symbol,signal_type,entry_price,stop_loss,target_price\n0,MSFT,BUY,26.5,25.85,28.75\n",
+        ("MSFT BUY 26.5 25.85 28.75",),
+        "s.csv",
+    ),
+    "csv of pandas, with times as its index": Case(
+        ",symbol,signal_type,entry_price,stop_loss\n2026-03-02 14:30:00-05:00,MSFT,BUY,26.5,25.85\n",
+        ("MSFT BUY 26.5 25.85 ",),
+        "s.csv",
+    ),
+    "csv of pandas, with times without a zone as its index": Case(
+        ",symbol,signal_type,entry_price,stop_loss\n2026-03-02 14:30:00,MSFT,BUY,26.5,25.85\n", "timestamp", "s.csv"
+    ),
+    "csv with a remark of several lines": Case(
+        'Symbol,Side,Entry,Stop,Note\r\nMSFT,Buy,26.5,25.85,"one\r\n\r\n""two"", three"\r\nIBM,Buy,26.5,25.85,x\r\n',
+        ("MSFT BUY 26.5 25.85 ", "IBM BUY 26.5 25.85 "),
+        "s.csv",
+    ),
+    "csv with a quote that never ends": Case(
+        'Symbol,Side,Entry,Stop,Note\nMSFT,Buy,26.5,25.85,"one\nIBM,Buy,26.5,25.85,x\nF,Buy,26.5,25.85,x\n',
+        ("IBM BUY 26.5 25.85 ", "F BUY 26.5 25.85 "),
+        "s.csv",
+    ),
+    "csv percent in the names": Case(
+        "Symbol,Side,Entry,Stop Loss (%),Target %\nMSFT,Sell,100,5,10%\n", ("MSFT SELL 100 105 90",), "s.csv"
+    ),
+    "csv percent beside a price": Case(
+        "Symbol,Side,Entry,Stop %,Stop,Target\nMSFT,Buy,100,5,97,110\n", ("MSFT BUY 100 97 110",), "s.csv"
+    ),
+    "percent with a comma": Case(
+        {"symbol": "MSFT", "side": "buy", "price": 100, "sl": "2,5 %", "tp": "10 %"}, ("MSFT BUY 100 97.5 110",)
+    ),
+    "percent with two readings": Case({"symbol": "MSFT", "side": "buy", "price": 100, "sl": "2.5,5%"}, "stop_loss"),
+    "tv underscore in the prefix": Case(
+        {"ticker": "FX_IDC:USDJPY", "action": "buy", "price": 150, "sl": 149}, ("USD.JPY@forex BUY 150 149 ",)
+    ),
+    "oanda pair and a cashtag": Case(
+        [
+            {"ticker": "EUR_USD", "action": "buy", "price": 1.1, "sl": 1.09},
+            {"ticker": "$MSFT", "action": "buy", "price": 26.5, "sl": 25.85},
+        ],
+        ("EUR.USD@forex BUY 1.1 1.09 ", "MSFT BUY 26.5 25.85 "),
+    ),
+    "an option without its year is no share": Case(
+        {"symbol": "AAPL 200C 12/18", "side": "buy", "price": 5, "sl": 4}, "200C1218 is no share class"
+    ),
     "csv no stop": Case("Symbol,Side,Entry\nMSFT,Buy,26.5\n", "missing column stop_loss", "s.csv"),
     "csv market_type": Case(
         "Symbol,Side,Entry,Stop,Asset Class\nMSFT,Buy,26.5,25.85,Stock\n", ("MSFT BUY 26.5 25.85 ",), "s.csv"
