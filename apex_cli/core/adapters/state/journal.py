@@ -181,7 +181,7 @@ class Journal:
             self._last_seq = self._last_seq_in(names)
         rows = list(rows)
         pending = sorted((row for row in rows if row.seq > self._last_seq), key=lambda row: row.seq)
-        if newest is not None and len(pending) < len(rows):
+        if wait and newest is not None and len(pending) < len(rows):
             self._sync(newest)
         if not pending:
             return 0

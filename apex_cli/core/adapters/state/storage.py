@@ -20,7 +20,14 @@ from apex_cli.core.adapters.atomic_file import (
 )
 from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Loaded, Meta, Part, encode_part
-from apex_cli.core.adapters.state.write_ahead_log import Changes, WriteAheadLog, boot_id, encode_entry
+from apex_cli.core.adapters.state.write_ahead_log import (
+    Changes,
+    WriteAheadLog,
+    begin_log,
+    boot_id,
+    encode_entry,
+    resume_log,
+)
 from apex_cli.core.errors import StateError
 from apex_cli.core.ports import Clock
 
@@ -76,12 +83,17 @@ class StateFile:
 
     @property
     def is_logged(self) -> bool:
-        """Whether the newest commit is safe by a log of this process, and its events with it."""
+        """Whether the newest commit is safe by a log that this process writes, and its events with it."""
         return self._log is not None
 
     def forget_log(self) -> None:
         """Write no more lines: the file may not be the one that this process wrote."""
         self._log, self._whole = None, 0
+
+    def resume_log(self, header: bytes) -> None:
+        """Write behind the lines that another process left, where they lead to the file with this first line."""
+        with suppress(StateError):
+            self._log = self._log or resume_log(self.log_path, header)
 
     def has_log(self) -> bool:
         """Return whether any process left a log."""
@@ -126,7 +138,7 @@ class StateFile:
         if may_log and self._whole >= WHOLE_FIRST and boot_id():
             self._whole = 0
             with suppress(StateError):
-                self._log = WriteAheadLog(self.log_path, data)
+                self._log = begin_log(self.log_path, data)
 
     def is_at(self, header: bytes) -> bool:
         """Return whether the file still has this header line; an empty one means no file."""

@@ -300,9 +300,11 @@ class TinyDbStore:
             self._refresh()
             self._refuse_stale()
             if self._header and not self._is_synced:
-                # The process that renamed the file may have died before it could do this.
+                # The process that renamed the file or began a log may have died before it could do this.
                 with state_errors(self.state_dir):
                     sync_folder(self.state_dir)
+                if not self._is_of_old_schema:
+                    self.storage.resume_log(self._header)
                 self._is_synced = True
             self._empty_outbox(self._state)
         except BaseException:
@@ -368,8 +370,9 @@ class TinyDbStore:
         """Encode the rows that changed and return them; all others stay the bytes they are."""
         changes: dict[str, dict[str, msgspec.Raw]] = {}
         for table in state.tables():
-            if table.name not in self._parts:
+            if table.name not in self._parts:  # of an earlier version, whose log may go on
                 self._parts[table.name] = encode_part(table.name, {})
+                changes[table.name] = {}
             if table.name not in self._dirty:
                 continue
             rows = self._rows.get(table.name)

@@ -3,16 +3,17 @@
 ``state.wal`` starts with the boot of the machine that it belongs to and a whole state file. One line for each later
 commit follows, then zeros, so that a line changes neither the size nor the place of the file. ``state.json`` is
 replaced at every commit all the same, only nobody waits until it is on the disk, nor sends it there: what a process
-renamed stays when the process dies. It may be lost, or be empty, when the machine stops. So the log means nothing in
-the boot it was written in, and after another boot it brings the file to its newest commit. Each step must give the
-checksum that the file had then.
+renamed stays when the process dies. It may be lost, or be empty, when the machine stops. So in the boot it was written
+in nothing is read from the log but where it ends, and after another boot it brings the file to its newest commit. Each
+step must give the checksum that the file had then.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,8 @@ GONE = msgspec.Raw(b"null")
 
 
 _encode = msgspec.json.Encoder().encode
+_decode_entry = msgspec.json.Decoder(tuple[Meta, dict[str, dict[str, msgspec.Raw]]]).decode
+"""Reads a commit: what the first line of the file said, without the sums of its tables, and the changes."""
 
 
 @cache
@@ -58,20 +61,18 @@ class WriteAheadLog:
 
     __slots__ = ("__weakref__", "_descriptor", "_path", "_place", "_room")
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        """Begin a log on *data*, a whole state file that is on the disk.
+    def __init__(self, path: Path, place: int, room: int) -> None:
+        """Open the log at *path*: the next line goes to *place*, and *room* bytes are left from there.
 
         Raises:
-            StateError: it could not be written.
+            StateError: it cannot be opened.
         """
-        first = _FIRST + boot_id().encode() + b" %d\n" % len(data)
-        atomic_file.write_parts(path, (first, data, bytes(ROOM)))
         with atomic_file.state_errors(path):
             self._descriptor = atomic_file.open_for_writing(path, 0)
         weakref.finalize(self, os.close, self._descriptor)
         self._path = path
-        self._place = len(first) + len(data)
-        self._room = ROOM
+        self._place = place
+        self._room = room
 
     def has_room(self, line: bytes) -> bool:
         """Return whether *line* fits, with a zero behind it."""
@@ -103,6 +104,38 @@ class WriteAheadLog:
         os.fsync(self._descriptor)
 
 
+def begin_log(path: Path, data: bytes) -> WriteAheadLog:
+    """Begin a log on *data*, a whole state file that is on the disk.
+
+    Raises:
+        StateError: it could not be written.
+    """
+    first = _FIRST + boot_id().encode() + b" %d\n" % len(data)
+    atomic_file.write_parts(path, (first, data, bytes(ROOM)))
+    return WriteAheadLog(path, len(first) + len(data), ROOM)
+
+
+def resume_log(path: Path, header: bytes) -> WriteAheadLog | None:
+    """Return the log that a process of this boot left at *path*, to write behind its last line.
+
+    None unless its newest version is the file whose first line is *header*, and nothing is behind it.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    found = _read(path, of_this_boot=True)
+    if found is None:
+        return None
+    newest, used = b"", 0
+    for line in _whole_lines(found.lines):
+        newest, used = line, used + len(line) + 1
+    room = len(found.lines) - used
+    if found.lines[used:] != bytes(room):
+        return None
+    is_newest = _checksum_in(newest) == file_format.checksum_of(header) if newest else found.data.startswith(header)
+    return WriteAheadLog(path, found.start + used, room) if is_newest else None
+
+
 def encode_entry(meta: Meta, header: bytes, changes: Changes) -> bytes:
     """Return the line of a commit; *header* is the first line of the file as it becomes."""
     meta = msgspec.structs.replace(meta, parts=(), checksum=file_format.checksum_of(header))
@@ -130,28 +163,48 @@ def recover(path: Path) -> Recovered | None:
     Raises:
         StateError: it cannot be read, or its lines do not lead where they should.
     """
+    found = _read(path, of_this_boot=False)
+    return None if found is None else _follow(found, path)
+
+
+class _Content(NamedTuple):
+    """What is in a log."""
+
+    data: bytes
+    """The file that it began with."""
+
+    lines: bytes
+    start: int
+    """Where they begin."""
+
+
+def _read(path: Path, *, of_this_boot: bool) -> _Content | None:
+    """Return what is in the log at *path*; None when there is none, or its boot is not the one that is asked for."""
     with atomic_file.state_errors(path):
         try:
             descriptor = atomic_file.open_for_reading(path)
         except FileNotFoundError:
             return None
         with os.fdopen(descriptor, "rb") as file:
-            words = file.readline(256).split(b" ")
-            if not boot_id() or words[-2:-1] == [boot_id().encode()]:
+            first = file.readline(256)
+            words = first.split(b" ")
+            if not boot_id() or of_this_boot is not (words[-2:-1] == [boot_id().encode()]):
                 return None
             rest = file.read()
-    if not b" ".join(words).startswith(_FIRST) or not words[-1].strip().isdigit():
+    if not first.startswith(_FIRST) or not words[-1].strip().isdigit():
         raise file_format.damaged(path, "its first line is not that of a write-ahead log")
-    return _follow(rest, int(words[-1]), path)
+    size = int(words[-1])
+    return _Content(rest[:size], rest[size:], len(first) + size)
 
 
-def _follow(rest: bytes, size: int, path: Path) -> Recovered:
+def _follow(log: _Content, path: Path) -> Recovered:
     """Apply each whole line to the file that the log began with."""
-    data = rest[:size]
+    data = log.data
     found = file_format.decode_state(data, path)
     checksums, events = [found.meta.checksum], _events_of(found)
     tables = {name: (raw, file_format.decode_raw(raw)) for name, raw in found.tables.items()}
-    for meta, changes in _entries(rest[size:]):
+    for line in _whole_lines(log.lines):
+        meta, changes = _decode_entry(line[_DIGITS + 1 :])
         for name, changed in changes.items():
             rows = {} if name == OUTBOX else tables[name][1] if name in tables else {}
             for key, row in changed.items():
@@ -171,19 +224,25 @@ def _follow(rest: bytes, size: int, path: Path) -> Recovered:
     return Recovered(frozenset(checksums), found, data, tuple(events))
 
 
-def _entries(lines: bytes) -> list[tuple[Meta, dict[str, dict[str, msgspec.Raw]]]]:
-    """Return the commits up to the first line that is not whole: that one was never reported as done.
+def _whole_lines(lines: bytes) -> Iterator[bytes]:
+    """Yield the lines up to the first one that is not whole: that one was never reported as done.
 
-    Each is what the first line of the file said, without the sums of its tables, and the changes.
+    Each is a checksum and what ``_decode_entry`` reads.
     """
-    decode = msgspec.json.Decoder(tuple[Meta, dict[str, dict[str, msgspec.Raw]]]).decode
-    entries = []
-    for line in lines.split(b"\n"):
-        digits, body = line[:_DIGITS], line[_DIGITS + 1 :]
-        if digits != b"%08x" % crc32(body):
-            break
-        entries.append(decode(body))
-    return entries
+    start, end = 0, lines.find(b"\n")
+    while end >= 0:
+        line = lines[start:end]
+        if line[:_DIGITS] != b"%08x" % crc32(line[_DIGITS + 1 :]):
+            return
+        yield line
+        start, end = end + 1, lines.find(b"\n", end + 1)
+
+
+def _checksum_in(line: bytes) -> str:
+    """Return which version of the file a line leads to; empty where it says nothing of it."""
+    with suppress(msgspec.DecodeError):
+        return _decode_entry(line[_DIGITS + 1 :])[0].checksum
+    return ""
 
 
 def _events_of(loaded: Loaded) -> list[OutboxRow]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from apex_cli.core.adapters.state import storage, write_ahead_log
 from apex_cli.core.adapters.state.restoration import restore
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import StateError
+from apex_cli.core.state.tables import State
 from kit import FixedClock, an_event
 
 BEFORE_LOG = storage.WHOLE_FIRST
@@ -163,15 +165,89 @@ def test_a_file_that_is_none_of_the_logs_versions_is_judged_by_itself(
     assert (counted(again), again.storage.has_log()) == (1, False)
 
 
-def test_another_process_ends_the_log_once_all_is_on_the_disk(tmp_path: Path) -> None:
+def test_another_process_of_the_same_boot_goes_on_with_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = open_store(tmp_path), open_store(tmp_path)
     commit(one, BEFORE_LOG + 1)
+    assert syncs_of(other) == ["state", "state.wal"]  # names first: who made the log may have died before
+    assert syncs_of(other) == ["state.wal"]
+    assert syncs_of(one) == ["state", "state.wal"]
+    newest = one.path.read_bytes()
+    one.path.write_bytes(b"")
+    start_again(monkeypatch)
+    again = open_store(tmp_path)
+    assert (counted(again), again.path.read_bytes()) == (BEFORE_LOG + 4, newest)
+    assert journalled(again) == numbers(BEFORE_LOG + 4)
+
+
+def test_another_process_goes_on_with_a_log_that_has_no_line_yet(tmp_path: Path) -> None:
+    commit(open_store(tmp_path), BEFORE_LOG)
+    assert syncs_of(open_store(tmp_path)) == ["state", "state.wal"]
+
+
+def other_boot(log: Path) -> None:
+    log.write_bytes(log.read_bytes().replace(b" first ", b" other "))
+
+
+def one_line_more(log: Path) -> None:
+    content = log.read_bytes()
+    end = content.rindex(b"\n") + 1
+    body = b'["no version"]'
+    log.write_bytes(content[:end] + b"%08x %s\n" % (crc32(body), body) + content[end:])
+
+
+def half_a_line_more(log: Path) -> None:
+    content = log.read_bytes()
+    end = content.rindex(b"\n") + 1
+    log.write_bytes(content[:end] + b"0123" + content[end + 4 :])
+
+
+def a_line_less(log: Path) -> None:
+    content = log.read_bytes()
+    end = content.rindex(b"\n")
+    start = content.rindex(b"\n", 0, end) + 1
+    log.write_bytes(content[:start] + bytes(len(content) - start))
+
+
+def all_lines_less(log: Path) -> None:
+    for _ in range(2):
+        a_line_less(log)
+
+
+def no_log_at_all(log: Path) -> None:
+    log.write_bytes(log.read_bytes()[5:])
+
+
+@pytest.mark.parametrize(
+    "change", [other_boot, one_line_more, half_a_line_more, a_line_less, all_lines_less, no_log_at_all]
+)
+def test_a_log_that_does_not_lead_to_the_file_is_ended_once_all_is_on_the_disk(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    one, other = open_store(tmp_path), open_store(tmp_path)
+    commit(one, BEFORE_LOG + 2)
+    other.view()
+    change(one.storage.log_path)
     waited = syncs_of(other)
     assert waited.index("2026-03.jsonl") < waited.index("state.json")
     assert not other.storage.has_log()
     commit(one)
-    assert counted(other) == BEFORE_LOG + 3
-    assert journalled(one) == numbers(BEFORE_LOG + 3)
+    assert counted(other) == BEFORE_LOG + 4
+    assert journalled(one) == numbers(BEFORE_LOG + 4)
+
+
+def test_a_log_of_a_version_that_knew_fewer_tables_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = State.tables
+    with monkeypatch.context() as older:
+        older.setattr(State, "tables", lambda state: every(state)[:-2])
+        commit(open_store(tmp_path), BEFORE_LOG + 1)
+    store = open_store(tmp_path)
+    assert syncs_of(store) == ["state", "state.wal"]
+    newest = store.path.read_bytes()
+    assert b'"learning"' in newest
+    store.path.write_bytes(b"")
+    start_again(monkeypatch)
+    again = open_store(tmp_path)
+    assert (counted(again), again.path.read_bytes()) == (BEFORE_LOG + 2, newest)
 
 
 @pytest.mark.parametrize(
