@@ -188,19 +188,6 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
     )
 
 
-def cash_values(engine: MatchingEngine) -> list[AccountValue]:
-    """Return the cash of every currency with its rate."""
-    rates = {engine.ledger.base: ONE, **engine.ledger.rates}
-    held = {currency: amount for currency, amount in engine.ledger.balances.items() if currency in rates}
-    rows = [AccountValue(tag="ExchangeRate", value=f"{rate:.10f}", currency=name) for name, rate in rates.items()]
-    rows += [
-        AccountValue(tag=tag, value=f"{round_to_cent(amount):f}", currency=currency)
-        for currency, amount in held.items()
-        for tag in ("CashBalance", "TotalCashBalance")
-    ]
-    return rows
-
-
 def account_values(
     balance: Balance, policy: Policy, cash: Iterable[AccountValue] = (), base: str = HOME_CURRENCY
 ) -> list[AccountValue]:
@@ -401,7 +388,16 @@ class Holdings:
 
     def cash_values(self) -> list[AccountValue]:
         """Return the cash of every currency with its rate."""
-        return cash_values(self._engine)
+        ledger = self._engine.ledger
+        rates = {ledger.base: ONE, **ledger.rates}
+        rows = [AccountValue(tag="ExchangeRate", value=f"{rate:.10f}", currency=name) for name, rate in rates.items()]
+        rows += [
+            AccountValue(tag=tag, value=f"{round_to_cent(amount):f}", currency=currency)
+            for currency, amount in ledger.balances.items()
+            if currency in rates
+            for tag in ("CashBalance", "TotalCashBalance")
+        ]
+        return rows
 
 
 def gross_change(held: Decimal, signed: Decimal) -> Decimal:

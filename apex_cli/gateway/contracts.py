@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from zlib import crc32
 
 from msgspec.structs import replace
@@ -70,21 +71,9 @@ class Contract(Value, frozen=True, kw_only=True):
 
 
 def read_contract(fields: Reader) -> Contract:
-    """Read the 12 fields of a contract."""
-    return Contract(
-        con_id=fields.integer(),
-        symbol=fields.text(),
-        sec_type=fields.text(),
-        last_trade_date=fields.text(),
-        strike=fields.decimal(),
-        right=fields.text(),
-        multiplier=fields.text(),
-        exchange=fields.text(),
-        primary_exchange=fields.text(),
-        currency=fields.text(),
-        local_symbol=fields.text(),
-        trading_class=fields.text(),
-    )
+    """Read the 12 fields of a contract, in the order in which ``Contract`` declares them."""
+    reads: dict[str, Callable[[], Any]] = {"con_id": fields.integer, "strike": fields.decimal}
+    return Contract(**{name: reads.get(name, fields.text)() for name in Contract.__struct_fields__})
 
 
 def contract_fields(contract: Contract, *, with_exchange: bool = True, with_primary: bool = False) -> list[Field]:

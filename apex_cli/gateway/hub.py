@@ -10,7 +10,6 @@ from typing import Protocol
 from apex_cli.core.market.option_value import volatility_of_bars
 from apex_cli.core.model.instrument import Instrument, underlying_of
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import Price
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import AccountValue, account_values
 from apex_cli.gateway.books import Books
@@ -207,7 +206,8 @@ class Hub:
         key = listing.instrument.key
         if listing.instrument.expiry is None or key in self.own_prices:
             return
-        price, known = self._theoretical(listing.instrument), self.quotes.get(key)
+        volatility = self._volatility(listing.instrument)
+        price, known = option_price(self.desk, listing.instrument, self.now(), volatility), self.quotes.get(key)
         if price is not None and (known is None or known.last != price):
             self.quote(listing, price)
             self.report(self.desk.set_price(listing, price, self.now()))
@@ -226,9 +226,6 @@ class Hub:
         if self.desk.policy.volatility is not None:
             return float(self.desk.policy.volatility)
         return volatility_of_bars(self.bars_of(instrument.symbol, self.played_until))
-
-    def _theoretical(self, instrument: Instrument) -> Price | None:
-        return option_price(self.desk, instrument, self.now(), self._volatility(instrument))
 
     def settle_expired(self) -> None:
         """End the contracts whose time is over; clients see it in positions and account, as at the broker."""

@@ -75,6 +75,15 @@ class Message(IntEnum):
 
 Fields = list[Field]
 
+NO_RANGES: Fields = [*[UNSET_DOUBLE] * 5, UNSET_INTEGER]
+"""startingPrice .. displaySize."""
+
+NO_VOLATILITY: Fields = [UNSET_DOUBLE, "0", "", UNSET_DOUBLE, "0", "0"]
+"""volatility .. referencePriceType: no volatility order, no delta-neutral one."""
+
+NO_OFFSETS: Fields = [UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE]
+"""minTradeQty .. midOffsetAtHalf."""
+
 
 def error(request_id: int, code: int, text: str) -> Fields:
     """Return an error; *request_id* -1 speaks of the system."""
@@ -121,11 +130,11 @@ def open_order(row: OrderRow, parent_order_id: int, account: str, margins: Margi
         "",
         *_advisor(row),
         0,
-        *_ranges(),
+        *NO_RANGES,
         *("0", "0", terms.all_or_none, UNSET_INTEGER, terms.oca_type or 3, "0", "0", UNSET_DOUBLE),
         parent_order_id,
         terms.trigger_method,
-        *_no_volatility(),
+        *NO_VOLATILITY,
         *_trail(row),
         *(UNSET_DOUBLE, UNSET_INTEGER, "", "0", "0", "0"),
         *(UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, ""),
@@ -136,7 +145,7 @@ def open_order(row: OrderRow, parent_order_id: int, account: str, margins: Margi
         *("0", "0", "0"),
         *("None", UNSET_DOUBLE, _price(terms.trail_stop_price), *[UNSET_DOUBLE] * 4, "0"),
         *("", "", "", UNSET_DOUBLE, "0", "0", "0", "0"),
-        *(UNSET_INTEGER, UNSET_INTEGER, "0", *_mid()),
+        *(UNSET_INTEGER, UNSET_INTEGER, "0", *NO_OFFSETS),
     ]
 
 
@@ -155,10 +164,10 @@ def completed_order(row: OrderRow, account: str, parent_perm_id: int, zone: str,
         NO_PRICE,
         terms.good_after_time,
         *_advisor(row),
-        *_ranges(),
+        *NO_RANGES,
         *("0", terms.all_or_none, UNSET_INTEGER, terms.oca_type or 3),
         terms.trigger_method,
-        *_no_volatility(),
+        *NO_VOLATILITY,
         *_trail(row),
         *("", "0", "0", "0"),
         *(UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, ""),
@@ -172,7 +181,7 @@ def completed_order(row: OrderRow, account: str, parent_perm_id: int, zone: str,
         parent_perm_id or "9223372036854775807",
         done,
         f"{row.status} Size: {row.filled}" if row.filled else row.reason or row.status,
-        *_mid(),
+        *NO_OFFSETS,
     ]
 
 
@@ -199,16 +208,6 @@ def _advisor(row: OrderRow) -> Fields:
     return ["", "", "", "", "", row.terms.good_till_date, "", UNSET_DOUBLE, "", "0", "", "-1"]
 
 
-def _ranges() -> Fields:
-    """Return startingPrice .. displaySize."""
-    return [*[UNSET_DOUBLE] * 5, UNSET_INTEGER]
-
-
-def _no_volatility() -> Fields:
-    """Return volatility .. referencePriceType: no volatility order, no delta-neutral one."""
-    return [UNSET_DOUBLE, "0", "", UNSET_DOUBLE, "0", "0"]
-
-
 def _trail(row: OrderRow) -> Fields:
     return [_price(row.terms.trail_stop_price), _price(row.terms.trailing_percent)]
 
@@ -217,11 +216,6 @@ def _algo(row: OrderRow) -> Fields:
     """Return algoStrategy and, where there is one, its parameters."""
     terms = row.terms
     return [terms.algo, len(terms.algo_params) // 2, *terms.algo_params] if terms.algo else [""]
-
-
-def _mid() -> Fields:
-    """Return minTradeQty .. midOffsetAtHalf."""
-    return [UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE]
 
 
 def _margins(margins: Margins | None) -> Fields:
