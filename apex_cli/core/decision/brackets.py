@@ -18,7 +18,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
 from apex_cli.core.model.order import EntryOrder, Order, OrderRecord, OrderRole, OrderType, Phase, TimeInForce
 from apex_cli.core.model.position import Position, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.model.side import OrderSide, PositionSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.positions.protection import most_to_close, stop_terms
 
@@ -245,7 +245,7 @@ def close_order(
         raise ValueError(f"cannot close {wanted} of {position.quantity} {instrument.symbol}")
     if wanted % instrument.quantity_step:
         raise ValueError(f"cannot close {wanted} {instrument.symbol}: the step is {instrument.quantity_step}")
-    side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
+    side = position.side.closed_by
     return Order(
         client_order_id=f"apex-{bracket_id}-C{number}",
         bracket_id=bracket_id,

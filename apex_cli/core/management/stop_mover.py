@@ -17,10 +17,9 @@ from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatu
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.request import StopRequest, StopsMoved
-from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
-from apex_cli.core.positions.protection import is_unsure, orders_of
+from apex_cli.core.positions.protection import is_unsure, orders_of, tightest
 from apex_cli.core.state.events.management_events import StopMove, StopMoved
 
 BY_HAND = "hand"
@@ -76,7 +75,7 @@ class StopMover:
         self._note(position, stops, names, to, price)
         return StopsMoved(
             symbol=key,
-            from_price=_nearest(position, stops),
+            from_price=tightest(position, [stop.order.stop_price for stop in stops if stop.order.stop_price]),
             to_price=to,
             quantity=Quantity(sum((stop.open_quantity for stop in stops), ZERO)),
         )
@@ -112,7 +111,7 @@ def movable_stops(position: Position, records: Iterable[OrderRecord]) -> tuple[O
     if unsure:
         hint = "Look at apex orders; apex run --once asks the broker again."
         raise OutcomeUnknownError("order_unknown", f"{key}: the outcome of {unsure} is unknown.", hint=hint)
-    side = _exit_side(position)
+    side = position.side.closed_by
     working = (r for r in records if r.status is OrderStatus.WORKING and r.order.side is side)
     stops = tuple(r for r in working if r.order.order_type in STOP_TYPES and r.order.stop_price is not None)
     if not stops:
@@ -132,7 +131,7 @@ def wanted_stop(position: Position, request: StopRequest, stops: Sequence[OrderR
         RefusedError: *price* has passed it, or more would be lost and nobody confirmed that.
     """
     key, level = position.instrument.key, request.stop_price or position.entry_price
-    to = on_tick(level, position.instrument, _exit_side(position))
+    to = on_tick(level, position.instrument, position.side.closed_by)
     if to <= ZERO or (price - to) * position.side.sign <= ZERO:
         hint = "Name a stop that the price has not reached, or close the position."
         raise RefusedError("stop_passed", f"{key} is at {price}; a stop at {to} would close it at once.", hint=hint)
@@ -150,17 +149,8 @@ def moved(position: Position, stop: Order, to: Price) -> Order:
     """Return *stop* with its trigger at *to*; a limit moves along."""
     if stop.limit_price is None or stop.stop_price is None:
         return replace(stop, stop_price=to)
-    limit = on_tick(Price(stop.limit_price + to - stop.stop_price), position.instrument, _exit_side(position))
+    limit = on_tick(Price(stop.limit_price + to - stop.stop_price), position.instrument, position.side.closed_by)
     return replace(stop, stop_price=to, limit_price=limit)
-
-
-def _exit_side(position: Position) -> OrderSide:
-    return OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
-
-
-def _nearest(position: Position, stops: Iterable[OrderRecord]) -> Price:
-    prices = [stop.order.stop_price for stop in stops if stop.order.stop_price is not None]
-    return max(prices) if position.side is PositionSide.LONG else min(prices)
 
 
 def _stands(record: OrderRecord | None, to: Price) -> bool:

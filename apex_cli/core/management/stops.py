@@ -19,9 +19,8 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, ceil_to_step
 from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.managed_by import Gain, gain_of, is_tighter
-from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id
+from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id, tightest
 
 TRAIL_NOTE = "trail"
 """What a round trip that ends at a trailing stop was closed by."""
@@ -82,8 +81,7 @@ def stop_changes(
     gain = gain_of(position, bracket, price)
     if gain.unit <= ZERO or any(map(is_unsure, records)):
         return ()
-    side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
-    exits = [r for r in records if r.order.side is side and r.order.role is not OrderRole.ENTRY]
+    exits = [r for r in records if r.order.side is position.side.closed_by and r.order.role is not OrderRole.ENTRY]
     changes: list[StopChange] = []
     for legs in exit_groups(exits).values():
         change = _change_of(position, bracket, plan, gain, legs, records, skip=len(changes))
@@ -114,7 +112,7 @@ def _change_of(  # noqa: PLR0917 - private, called once
         return _handed_over(position, plain.order, trail.order)
     amount = trail_amount(position, plan, gain)
     if plain is not None and amount is not None and _can_trail(plain, legs):
-        first = _tightest(position, [stop.order.stop_price, *_levels(position, plan, gain, records, amount)])
+        first = tightest(position, [stop.order.stop_price, *_levels(position, plan, gain, records, amount)])
         return StartTrail(
             order=_trailing(bracket, plain, records, amount, first, skip=skip),
             replaces=plain.order.client_order_id,
@@ -181,7 +179,7 @@ def _moved(  # noqa: PLR0917 - private, called once
     levels = _levels(position, plan, gain, records, amount)
     if not levels or stop.stop_price is None:
         return None
-    to = _tightest(position, levels)
+    to = tightest(position, levels)
     if not is_tighter(position, to, stop.stop_price):
         return None
     is_trailed = amount is not None and to == _behind(position, gain.price, amount)
@@ -241,12 +239,7 @@ def _behind(position: Position, price: Price, amount: Price) -> Price:
 
 
 def _on_tick(position: Position, level: Price) -> Price:
-    side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
-    return on_tick(level, position.instrument, side)
-
-
-def _tightest(position: Position, triggers: Sequence[Price]) -> Price:
-    return max(triggers) if position.side is PositionSide.LONG else min(triggers)
+    return on_tick(level, position.instrument, position.side.closed_by)
 
 
 def _is_passed(position: Position, trigger: Price, price: Price) -> bool:

@@ -37,3 +37,8 @@ class PositionSide(StrEnum):
     def sign(self) -> int:
         """+1 long, -1 short."""
         return 1 if self is PositionSide.LONG else -1
+
+    @property
+    def closed_by(self) -> OrderSide:
+        """The side of an order that reduces such a holding."""
+        return OrderSide.SELL if self is PositionSide.LONG else OrderSide.BUY

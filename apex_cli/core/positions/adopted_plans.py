@@ -12,9 +12,9 @@ from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRole
-from apex_cli.core.model.position import Position, risk_per_unit, signed
+from apex_cli.core.model.position import Position, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import StateStore
@@ -49,7 +49,7 @@ def give_plan(
         NothingToDo: the execution that opened it is too old to be known.
     """
     instrument = position.instrument
-    side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
+    side = position.side.closed_by.opposite
     plan = plan_of_holding(
         name, instrument, side, position.quantity, price=position.entry_price, stop=stop, rate=rate, now=now
     )

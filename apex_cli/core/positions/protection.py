@@ -42,7 +42,6 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
     A stop counts only while the broker is known to be working it: an intent, or an order of
     unknown fate, protects nothing.
     """
-    long = position.side is PositionSide.LONG
     exits = _working_exits(position, orders)
     stops = _stops_among(exits)
     overnight = [r for r in stops if r.order.time_in_force is TimeInForce.GTC]
@@ -51,14 +50,13 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
     return Protection(
         quantity=_covered(position, stops),
         overnight_quantity=_covered(position, overnight),
-        stop_price=(max(triggers) if long else min(triggers)) if triggers else None,
-        target_prices=tuple(sorted(targets, reverse=not long)),
+        stop_price=tightest(position, triggers) if triggers else None,
+        target_prices=tuple(sorted(targets, reverse=position.side is PositionSide.SHORT)),
     )
 
 
 def _working_exits(position: Position, orders: Iterable[OrderRecord]) -> list[OrderRecord]:
-    side = _exit_side(position)
-    return [r for r in orders if r.order.side is side and r.status is OrderStatus.WORKING]
+    return [r for r in orders if r.order.side is position.side.closed_by and r.status is OrderStatus.WORKING]
 
 
 def _stops_among(exits: Iterable[OrderRecord]) -> list[OrderRecord]:
@@ -135,7 +133,7 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
         orders: every order of its instrument.
     """
     records = list(orders)
-    side = _exit_side(position)
+    side = position.side.closed_by
     groups = exit_groups(
         r for r in records if r.is_open and r.order.role is not OrderRole.ENTRY and r.order.side is side
     )
@@ -197,18 +195,14 @@ def _partners(order: Order) -> str | None:
 
 def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> Quantity:
     """Return how much exits on *side* may rest for: what is held, and what working entries may still open."""
-    held = position.quantity if position is not None and _exit_side(position) is side else ZERO
+    held = position.quantity if position is not None and position.side.closed_by is side else ZERO
     opening = (r.open_quantity for r in orders if r.order.role is OrderRole.ENTRY and r.order.side is side.opposite)
     return Quantity(held + sum(opening, ZERO))
 
 
-def is_closing_side(position: Position, side: OrderSide) -> bool:
-    """Return whether an order on *side* would reduce *position*."""
-    return _exit_side(position) is side
-
-
-def _exit_side(position: Position) -> OrderSide:
-    return OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
+def tightest(position: Position, triggers: Iterable[Price]) -> Price:
+    """Return the trigger that is nearest to the price."""
+    return max(triggers) if position.side is PositionSide.LONG else min(triggers)
 
 
 def next_leg_id(bracket_id: str, letter: str, orders: Iterable[OrderRecord], *, skip: int = 0) -> str:
@@ -224,10 +218,8 @@ def replacement_stop(
 ) -> Order:
     """Return a GTC stop for *quantity* at the tightest trigger the bracket has had, in an OCA group of its own."""
     records = [r for r in orders if r.order.bracket_id == bracket.bracket_id]
-    long = position.side is PositionSide.LONG
     seen = [r.order.stop_price for r in records if r.order.role is OrderRole.STOP and r.order.stop_price is not None]
-    triggers = [*seen, bracket.stop_price]
-    side = _exit_side(position)
+    side = position.side.closed_by
     name = next_leg_id(bracket.bracket_id, "S", records, skip=skip)
     return Order(
         client_order_id=name,
@@ -238,7 +230,7 @@ def replacement_stop(
         quantity=quantity,
         time_in_force=TimeInForce.GTC,
         oca_group=own_group(name),
-        **stop_terms(bracket, max(triggers) if long else min(triggers), side),
+        **stop_terms(bracket, tightest(position, [*seen, bracket.stop_price]), side),
     )
 
 

@@ -19,7 +19,6 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import SplitParts
 from apex_cli.core.model.records import BracketRecord, PositionRecord
-from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.protection import next_leg_id, replacement_stop
 from apex_cli.core.state.tables import State
 
@@ -70,7 +69,7 @@ def cash_for_fraction(position: Position, at_broker: Decimal, price: Price, at: 
         exec_id=f"split-{key.replace('.', '_')}-{at:%Y%m%d}.01",
         bracket_id=position.bracket_id,
         instrument=position.instrument,
-        side=OrderSide.SELL if signed(position) > ZERO else OrderSide.BUY,
+        side=position.side.closed_by,
         quantity=Quantity(fraction),
         price=price,
         filled_at=at,

@@ -28,9 +28,8 @@ from apex_cli.core.model.reconciliation import (
     CorrectionKind,
     Lock,
 )
-from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.protection import backed
-from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, missed_fills, with_fills
+from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, fill_words, missed_fills, with_fills
 from apex_cli.core.reconciliation.orphans import orphans
 from apex_cli.core.reconciliation.position_breaks import (
     compare_exits,
@@ -151,7 +150,7 @@ def foreign_of(state: State, reported: BrokerSnapshot) -> tuple[Fill, ...]:
 
 def _foreign_fill(fill: Fill) -> Break:
     key = fill.instrument.key
-    theirs = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}"
+    theirs = fill_words(fill)
     return Break(
         code=BreakCode.FOREIGN_FILL,
         key=key,

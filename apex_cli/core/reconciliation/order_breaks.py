@@ -57,13 +57,13 @@ def missed_fills(state: State, reported: BrokerSnapshot) -> tuple[Break, ...]:
 
 def _missed_fill(fill: Fill, known: Fill | None) -> Break:
     key = fill.instrument.key
-    theirs = _fill_words(fill)
+    theirs = fill_words(fill)
     what = "was missed" if known is None else "was corrected"
     return Break(
         code=BreakCode.MISSED_FILL,
         key=key,
         subject=fill.exec_id,
-        ours=NOTHING if known is None else _fill_words(known),
+        ours=NOTHING if known is None else fill_words(known),
         theirs=theirs,
         message=f"{key}: an execution of {fill.client_order_id} {what}: {theirs}.",
         correction=Correction(
@@ -76,7 +76,8 @@ def _missed_fill(fill: Fill, known: Fill | None) -> Break:
     )
 
 
-def _fill_words(fill: Fill) -> str:
+def fill_words(fill: Fill) -> str:
+    """Return side, quantity and price of an execution."""
     return f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}"
 
 

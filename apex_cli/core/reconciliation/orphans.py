@@ -12,7 +12,7 @@ from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
-from apex_cli.core.positions.protection import is_closing_side, unprotected_quantity
+from apex_cli.core.positions.protection import unprotected_quantity
 from apex_cli.core.reconciliation.order_breaks import (
     NOTHING,
     Ledgers,
@@ -101,7 +101,7 @@ def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: M
     """Return whether *adopted* is a stop for something held that no stop of ours covers."""
     order = adopted.order
     position = held.get(order.instrument.key)
-    if position is None or order.order_type not in STOP_TYPES or not is_closing_side(position, order.side):
+    if position is None or order.order_type not in STOP_TYPES or order.side is not position.side.closed_by:
         return False
     same = [r for r in records.values() if r.order.instrument.key == order.instrument.key]
     return unprotected_quantity(position, same) > ZERO
@@ -111,7 +111,7 @@ def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: 
     """Return whether *adopted* rests in one OCA group with an exit of ours: only one of them can fill."""
     order = adopted.order
     position = held.get(order.instrument.key)
-    if position is None or order.oca_group is None or not is_closing_side(position, order.side):
+    if position is None or order.oca_group is None or order.side is not position.side.closed_by:
         return False
     group = [r for r in records.values() if r.is_open and r.order.oca_group == order.oca_group]
     return any(r.open_quantity >= adopted.open_quantity for r in group)

@@ -9,7 +9,6 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.spelling import same_security
 from apex_cli.core.model.wording import plain
-from apex_cli.core.positions.protection import is_closing_side
 from apex_cli.core.reconciliation.order_breaks import terms_in_words
 from apex_cli.core.state.tables import State
 
@@ -37,11 +36,8 @@ def _warnings(state: State, others: Iterable[BrokerOrder], symbol: str) -> Itera
             continue
         for order in others:
             left = order.quantity - order.filled_quantity
-            if (
-                order.instrument.key == position.instrument.key
-                and is_closing_side(position, order.side)
-                and left > ZERO
-            ):
+            is_exit = order.instrument.key == position.instrument.key and order.side is position.side.closed_by
+            if is_exit and left > ZERO:
                 hand = order.placed_by or "another program"
                 yield Reason(
                     code="resting_elsewhere",

@@ -32,6 +32,7 @@ from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import plain
+from apex_cli.core.reconciliation.order_breaks import fill_words
 
 MOST_TOGETHER = 12
 """Contracts of one underlying that are tried in every combination."""
@@ -153,7 +154,7 @@ def _break(  # noqa: PLR0917 - private, the terms of one execution
         filled_at=at,
         settlement=how,
     )
-    words = f"{fill.side} {plain(fill.quantity)} at {plain(price)}"
+    words = fill_words(fill)
     what = f"{how}" if instrument is option else f"delivered by {option.key}, {how}"
     return Break(
         code=BreakCode.CONTRACT_ENDED,
