@@ -233,15 +233,18 @@ def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSo
 
 
 def make_learners(
-    settings: Settings, outcome_hook: OutcomeHook | None = None, bars: BarSource | None = None
+    settings: Settings,
+    outcome_hook: OutcomeHook | None = None,
+    bars: BarSource | None = None,
+    notice: Callable[[Reason], None] = lambda _: None,
 ) -> LearningHook:
     """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended.
 
-    *bars* say what became of signals that were not taken.
+    *bars* say what became of signals that were not taken; *notice* hears when the hook fails.
     """
     from apex_cli.core.learning.learners import Learners
 
-    return Learners(settings.learning.mode, outcome_hook=outcome_hook, bars=bars)
+    return Learners(settings.learning.mode, outcome_hook=outcome_hook, bars=bars, notice=notice)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

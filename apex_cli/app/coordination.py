@@ -93,7 +93,7 @@ def make_coordinator(
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
         make_ranker=partial(make_ranker, settings, parts.clock, parts.store, parts.bars),
-        learning=LateLearners(lambda: make_learners(settings, model_hook(settings), parts.bars)),
+        learning=LateLearners(lambda: make_learners(settings, model_hook(settings), parts.bars, context.notice)),
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import ApexError, InputError
 from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.audit import Audit, AuditBook
 from apex_cli.core.learning.expectation import value_key
@@ -33,6 +33,7 @@ from apex_cli.core.model.learning import (
     WeightsVersion,
 )
 from apex_cli.core.model.lesson import FollowedEnd, Lesson
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events.learning_events import (
     LearningChange,
@@ -128,11 +129,19 @@ class Learners:
         *,
         outcome_hook: OutcomeHook | None = None,
         bars: BarSource | None = None,
+        notice: Callable[[Reason], None] = lambda _: None,
     ) -> None:
-        """Learn as *mode* says; *outcome_hook* hears outcomes of predictions, *bars* say how followed signals end."""
+        """Learn as *mode* says; *outcome_hook* hears outcomes of predictions, *bars* say how followed signals end.
+
+        *notice* hears when the hook fails.
+        """
         self._mode = mode
         self._outcome_hook = outcome_hook
         self._bars = bars
+        self._notice = notice
+        self._heard_seq = 0
+        """Number of the newest lesson whose outcome the hook has."""
+
         self._is_first_look = False
         """Whether the next check is the first one of its session."""
 
@@ -144,23 +153,49 @@ class Learners:
         """Worked out in this check."""
 
     def prepare(self, state: State, now: datetime) -> None:
-        """Before the first check of a session, see what became of the signals that are followed."""
+        """Let the hook hear of outcomes; before the first check of a session, see how followed signals ended."""
         last = state.counters.last_learning_check
         self._is_first_look = last is None or session_date(last) != session_date(now)
         if self._is_first_look and self._bars is not None and self._mode.learns:
             self._ends = endings(state, self._bars, now, self._courses)
+        if self._outcome_hook is not None and not self._rests(state):
+            self._report_outcomes(state, self._outcome_hook, now)
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt where there is reason to, inside the caller's transaction."""
         self._once_a_session(state, now)
-        is_blank = not state.lessons and not state.learning.newest
-        if self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank:
+        if self._rests(state):
             return
         self._book.read(state.lessons)
         self._experience = None
         self._adapt_markets(state, now)
         self._adapt_parts(state, now)
-        self._tell_outcomes(state, now)
+        if self._heard_seq > state.learning.outcomes_seq:
+            state.learning = replace(state.learning, outcomes_seq=self._heard_seq)
+
+    def _rests(self, state: State) -> bool:
+        is_blank = not state.lessons and not state.learning.newest
+        return self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank
+
+    def _report_outcomes(self, state: State, hook: OutcomeHook, now: datetime) -> None:
+        """Let *hook* hear of what is new, with no transaction open: it may take its time, or fail, or be killed.
+
+        What it heard is marked by the next check; until then it is reported again.
+        """
+        self._book.read(state.lessons)
+        fresh = self._book.all.after(state.learning.outcomes_seq)
+        if not fresh:
+            return
+        outcomes = model_outcomes(lesson for lesson in fresh if not lesson.is_followed)
+        try:
+            if outcomes:
+                hook.learn(outcomes, now)
+        except Exception as error:  # noqa: BLE001 - a model's trouble is not the loop's
+            what = error.message if isinstance(error, ApexError) else f"{type(error).__name__}: {error}"
+            message = f"What trades on predictions brought is reported to the model later, as it failed: {what}"
+            self._notice(Reason(code="model_outcomes_failed", message=message))
+        else:
+            self._heard_seq = fresh[-1].seq
 
     def _once_a_session(self, tx: State, now: datetime) -> None:
         """Keep what followed signals taught, and see whether learning made results worse."""
@@ -257,16 +292,6 @@ class Learners:
         tx.learning = learning
         change = LearningChange(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
         tx.emit(WeightsProposed(at=now, subject=SUBJECT, data=change))
-
-    def _tell_outcomes(self, tx: State, now: datetime) -> None:
-        learning = tx.learning
-        fresh = self._book.all.after(learning.outcomes_seq) if self._outcome_hook is not None else ()
-        if self._outcome_hook is None or not fresh:
-            return
-        tx.learning = replace(learning, outcomes_seq=fresh[-1].seq)
-        outcomes = model_outcomes(lesson for lesson in fresh if not lesson.is_followed)
-        if outcomes:
-            self._outcome_hook.learn(outcomes, now)
 
 
 def size_of(lessons: Sequence[Lesson]) -> int:

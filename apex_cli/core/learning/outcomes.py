@@ -17,7 +17,7 @@ class OutcomeHook(Protocol):
     """A model that wants to hear how its predictions ended."""
 
     def learn(self, outcomes: tuple[ModelOutcome, ...], now: datetime) -> None:
-        """Record *outcomes*; each trade comes once, inside the transaction that marks it as delivered."""
+        """Record *outcomes*, each trade once: after a crash, or when this raised, the same come again."""
 
 
 def model_outcomes(lessons: Iterable[Lesson]) -> tuple[ModelOutcome, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from apex_cli.core.errors import ApexError
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
@@ -139,7 +140,11 @@ class ModelKeeper:
         if self._looked is not None and now - self._looked < LOOK_INTERVAL:
             return False
         self._looked = now
-        self._manager.resolve(now)
+        try:
+            self._manager.resolve(now)
+        except ApexError as error:
+            unkept = f"What became of predictions cannot be kept: {error.message}"
+            self._context.notice(Reason(code="predictions_unkept", message=unkept), "keeper")
         reason = self._manager.due(now)
         if reason is not None and not self._is_training:
             self._have_trained(reason, now)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import InputError, StateError
 from apex_cli.core.learning.learners import (
     Learners,
     freeze,
@@ -24,6 +24,7 @@ from apex_cli.core.learning.outcomes import ModelOutcome
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.events.learning_events import LearningChange
@@ -40,8 +41,10 @@ def teach(store: MemoryStore, lessons: list[Lesson]) -> None:
 
 
 def check(store: MemoryStore, now: datetime, mode: LearningMode = LearningMode.ADAPT, **hook: Any) -> None:
+    learners = Learners(mode, **hook)
+    learners.prepare(store.view(), now)
     with store.transaction() as tx:
-        Learners(mode, **hook).check(tx, now)
+        learners.check(tx, now)
 
 
 def mixed(lesson: Any, first: int, count: int, **changes: Any) -> list[Lesson]:
@@ -144,23 +147,71 @@ class TestModes:
 
 
 class Model:
-    def __init__(self) -> None:
+    """Keeps what it hears in its own commits, as a model that takes its time may; it fails as often as set."""
+
+    def __init__(self, store: MemoryStore, failures: int = 0) -> None:
+        self.store = store
+        self.failures = failures
         self.heard: list[ModelOutcome] = []
+        self.said: list[Reason] = []
 
     def learn(self, outcomes: tuple[ModelOutcome, ...], now: datetime) -> None:
         del now
-        self.heard += outcomes
+        with self.store.transaction():
+            self.heard += outcomes
+        if self.failures:
+            self.failures -= 1
+            raise StateError("state_unwritable", "outcomes.json: permission denied.")
+
+    @property
+    def trades(self) -> list[tuple[str, bool]]:
+        return [(outcome.round_trip_id, outcome.was_right) for outcome in self.heard]
+
+
+PREDICTED = EntryConditions(score=D("0.5"), predictor_direction=1, predictor_probability=D("0.7"))
 
 
 def test_a_model_hears_of_each_of_its_predictions_once(store: MemoryStore, lesson: Any) -> None:
-    reported = EntryConditions(score=D("0.5"), predictor_direction=1, predictor_probability=D("0.7"))
-    model = Model()
-    teach(store, [lesson(1, conditions=reported), lesson(2)])
+    model = Model(store)
+    teach(store, [lesson(1, conditions=PREDICTED), lesson(2)])
     check(store, START, outcome_hook=model)
     check(store, START + DAY, outcome_hook=model)
-    teach(store, [lesson(3, "-1", conditions=reported)])
+    teach(store, [lesson(3, "-1", conditions=PREDICTED)])
     check(store, START + DAY, outcome_hook=model)
-    assert [(o.round_trip_id, o.was_right) for o in model.heard] == [("trip-1", True), ("trip-3", False)]
+    assert model.trades == [("trip-1", True), ("trip-3", False)]
+
+
+def test_what_a_model_fails_on_comes_again_and_everything_else_is_learned(store: MemoryStore, lesson: Any) -> None:
+    model = Model(store, failures=2)
+    teach(store, [*mixed(lesson, 1, 20), lesson(21, conditions=PREDICTED)])
+    for days in range(1, 5):
+        check(store, START + DAY * days, outcome_hook=model, notice=model.said.append)
+    assert store.view().learning.newest > 0
+    assert model.trades == [("trip-21", True)] * 3
+    assert [(said.code, said.message.partition(": ")[2]) for said in model.said] == [
+        ("model_outcomes_failed", "outcomes.json: permission denied.")
+    ] * 2
+
+
+def test_what_a_model_heard_before_a_kill_comes_again(store: MemoryStore, lesson: Any) -> None:
+    model = Model(store)
+    teach(store, [lesson(1, conditions=PREDICTED)])
+    Learners(outcome_hook=model).prepare(store.view(), START)
+    assert store.view().learning.outcomes_seq == 0
+    for days in range(2):
+        check(store, START + DAY * days, outcome_hook=model)
+    assert model.trades == [("trip-1", True)] * 2
+    assert store.view().learning.outcomes_seq == store.view().lessons["trip-1"].seq
+
+
+def test_a_model_hears_nothing_while_nothing_is_learned(store: MemoryStore, lesson: Any) -> None:
+    model = Model(store)
+    teach(store, [lesson(1, conditions=PREDICTED)])
+    check(store, START, LearningMode.OFF, outcome_hook=model)
+    with store.transaction() as tx:
+        freeze(tx, START, "holidays")
+    check(store, START, outcome_hook=model)
+    assert model.trades == []
 
 
 class TestRollback:

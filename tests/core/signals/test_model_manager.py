@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
-from apex_cli.core.errors import RefusedError
+from apex_cli.core.errors import RefusedError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.prediction import Event, ModelInfo, ModelOutcome, Pointer, Prediction
@@ -283,6 +283,13 @@ class Remote:
         self.started += 1
 
 
+class FullDisk(ModelFiles):
+    """Models on a disk that has no room for predictions."""
+
+    def keep_predictions(self, predictions: Sequence[Prediction]) -> None:
+        raise StateError("state_disk_full", f"{self.folder}: no space left for {len(predictions)} predictions.")
+
+
 class TestKeeping:
     def tend(self, keeper: ModelKeeper, times: Sequence[datetime]) -> None:
         for now in times:
@@ -316,6 +323,14 @@ class TestKeeping:
         self.tend(keeper, [start, start + timedelta(minutes=1), start + timedelta(hours=1)])
         assert [said.code for said in bench.said] == ["model_old"]
         assert files.predictions()[0].actual is not None
+
+    def test_a_file_that_cannot_be_written_ends_no_run(self, files: ModelFiles) -> None:
+        files.keep_predictions((prediction(200),))
+        full = manager(FullDisk(files.folder))
+        bench = Bench(full)
+        keeper = ModelKeeper(bench.context, full)
+        self.tend(keeper, [THEN + timedelta(days=8)])
+        assert [said.code for said in bench.said] == ["predictions_unkept", "model_old"]
 
 
 class TestHearing:
