@@ -82,6 +82,8 @@ MOST_SYMBOL = 48
 """Longest spelling of a security, in characters."""
 
 MOST_TICKER = 20
+MOST_STRIKE = 5
+"""Digits of the highest strike in dollars: longer ones are thousandths, with zeros before them or without."""
 
 _MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _MONTHS = {name: number for number, name in enumerate(_MONTH.split("|"), start=1)}
@@ -336,7 +338,7 @@ def _terms_in(name: str) -> _Terms | None:
     found = re.fullmatch(_OCC, name)
     if found:
         digits = found["strike"]
-        is_thousandths = len(digits) == len("00200000")
+        is_thousandths = digits.isdecimal() and len(digits) > MOST_STRIKE
         strike = Decimal(digits) / 1000 if is_thousandths else Decimal(digits)
         return _terms(found, strike)
     for pattern in _contracts() if " " in name else ():
@@ -349,9 +351,13 @@ def _terms_in(name: str) -> _Terms | None:
 def _contracts() -> tuple[re.Pattern[str], ...]:
     """Return the patterns of contracts in words, made when the first one is looked for."""
     return tuple(
-        re.compile(rf"{_ROOT} {day} (?:{terms})")
+        re.compile(form)
         for day in _DATES
-        for terms in (rf"{_STRIKE} ?{_RIGHT}", rf"{_RIGHT} ?{_STRIKE}")
+        for form in (
+            rf"{_ROOT} {day} {_STRIKE} ?{_RIGHT}",
+            rf"{_ROOT} {day} {_RIGHT} ?{_STRIKE}",
+            rf"{_RIGHT} {_ROOT} {day} {_STRIKE}",
+        )
     )
 
 

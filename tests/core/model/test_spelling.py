@@ -31,6 +31,10 @@ D = Decimal
 NO = Hints()
 
 
+LEAST_THOUSANDTHS = 100_000
+"""Strikes that are thousandths even without zeros before them: no contract has one of 100,000 dollars."""
+
+
 def words(text: str) -> list[str]:
     return text.split()
 
@@ -96,6 +100,8 @@ def spellings_of_option(root: str, day: str, right: str, strike: str) -> list[st
         f"{root} {name} {date} '{year[2:]} {strike} {word.title()}",
         f"{root.replace('.', ' ')} {day} {strike} {right}",
         f"{root}@options {day} {right}{strike}",
+        f"{word} {root} {month}/{date}/{year[2:]} {strike}",
+        *([f"{compact}{year[2:]}{month}{date}{right}{int(eight)}"] if int(eight) >= LEAST_THOUSANDTHS else []),
     ]
 
 

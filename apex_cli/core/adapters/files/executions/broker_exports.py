@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import time
 from decimal import Decimal
+from itertools import zip_longest
 
 from apex_cli.core.adapters.files.executions import broker_words as words
 from apex_cli.core.adapters.files.executions import execution_fields as fields
@@ -75,6 +76,8 @@ class _Reader:
         self.hints = hints
         self.broker = broker
         self.columns = match_columns(table.names, words.KNOWN, hints)
+        if broker.fills_follow:
+            self.table = table._replace(rows=list(self._whole_fills()))
         self._choose_side()
         self.is_signed = "side" not in self.columns and broker.is_signed
         self.problems = Problems()
@@ -90,6 +93,16 @@ class _Reader:
         self.order = self._order()
         self.is_dated = self._is_dated()
         self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.broker.is_us else None)
+
+    def _whole_fills(self) -> Iterator[Row]:
+        """Yield the rows, each further fill with what the order above it says."""
+        order: list[str] = []
+        for row in self.table.rows:
+            if self._cell(row, "symbol") or not self._cell(row, "quantity"):
+                order = row.cells
+                yield row
+            else:
+                yield Row(row.line, [own or above for own, above in zip_longest(row.cells, order, fillvalue="")])
 
     def _choose_side(self) -> None:
         """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
@@ -382,6 +395,8 @@ class _Reader:
     def _security(self, row: Row, where: str) -> tuple[SecType, str]:
         """Return the kind and the identity of the security of a row."""
         text = self._cell(row, "symbol").lstrip("-.")
+        if self.broker.has_thousandths:
+            text = re.sub(r"(?<=\d{6}[CP])\d{3,7}$", lambda found: found[0].zfill(8), text)
         kind_text = plain_name(self._cell(row, "sec_type"))
         right = self._cell(row, "right")
         if not right and kind_text in {"call", "put"}:
@@ -389,10 +404,10 @@ class _Reader:
         if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
             right = self._cell(row, "kind")
         kind = words.KINDS.get(kind_text)
-        if kind is None and kind_text and self.broker.names_kinds:
-            kind = read_at(f"{where}.sec_type", fields.sec_type, self._cell(row, "sec_type"))
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
+        if kind is None and kind_text and self.broker.names_kinds:
+            kind = read_at(f"{where}.sec_type", fields.sec_type, self._cell(row, "sec_type"))
         name = read_at(f"{where}.symbol", fields.symbol, text)
         if words.SENTENCE.fullmatch(name):
             raise invalid(

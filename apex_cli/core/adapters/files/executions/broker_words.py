@@ -13,16 +13,17 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "time": (
         "filledtime", "exectime", "executiontime", "executedat", "executiondatetime", "filledat", "transactiontime",
         "filltime", "datetime", "executiondate", "timefilled", "datetimefilled", "filleddatetime", "closeddatetime",
-        "tradedatetime", "timestamp", "time", "tradedate", "rundate", "activitydate", "transactiondate", "date", "td",
+        "tradedatetime", "timestamp", "time", "activitytradedate", "tradedate", "rundate",
+        "activitydate", "transactiondate", "date", "td",
         "dateoftrade", "filleddate", "filldate", "entered", "entrytime", "opened",
     ),
     "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
     "side": (
         "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
-        "ordertype", "type", "direction", "activity",
+        "ordertype", "type", "direction", "activity", "activitytype",
     ),
     "quantity": (
-        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
+        "filledqty", "fillqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
         "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
     ),
     "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
@@ -44,7 +45,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Our column -> ``plain_name`` of its spellings, the likeliest first."""
 
-FILLED = KNOWN["quantity"][:8]
+FILLED = KNOWN["quantity"][:9]
 """Columns that hold what was filled, whatever became of the rest of the order."""
 
 LEAST = ("time", "symbol", "side", "quantity")
@@ -85,6 +86,9 @@ KINDS = {
     "warrants": SecType.WAR, "warrant": SecType.WAR, "structuredproducts": SecType.WAR, "war": SecType.WAR,
     "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
     "bill": SecType.BILL, "bills": SecType.BILL,
+    "aktien": SecType.STK, "acciones": SecType.STK, "actions": SecType.STK, "azioni": SecType.STK, "ações": SecType.STK,
+    "股票": SecType.STK, "aktienundindexoptionen": SecType.OPT, "股票和指数期权": SecType.OPT,
+    "外汇": SecType.CASH, "期货": SecType.FUT,
 }  # fmt: skip
 
 CANCELLED_CODE = "Ca"
@@ -129,6 +133,12 @@ class Broker(NamedTuple):
 
     legs_follow: bool = False
     """A row without a symbol is a combination, and rows of its legs follow."""
+
+    fills_follow: bool = False
+    """A row without symbol and side is a further fill of the order above it."""
+
+    has_thousandths: bool = False
+    """Strikes in the symbols of options are thousandths without zeros before them: ``AAPL250509C185000``."""
 
     trade: re.Pattern[str] | None = None
     """How an action of a trade begins, whatever words of other rows stand in the name of a security behind it."""
@@ -177,7 +187,12 @@ BROKERS = (
         "TradeStation orders",
         _marks("qtyfilled symbol status", "execquantity buyorsell", "filledqty ordertype entered"),
     ),
-    Broker("E*TRADE history", _marks("transactiondate transactiontype securitytype")),
+    Broker(
+        "E*TRADE history",
+        _marks("transactiondate transactiontype securitytype", "activitytradedate transactiondate activitytype"),
+    ),
+    Broker("moomoo history", _marks("side fillqty filltime"), fills_follow=True, has_thousandths=True),
+    Broker("Vanguard history", _marks("tradedate transactiontype investmentname shares")),
     Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
 )
 

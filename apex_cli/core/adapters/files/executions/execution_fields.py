@@ -38,6 +38,11 @@ MAX_QUANTITY = Decimal(10) ** 12
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
 
 
+_JOINED = (
+    r"(\d{8}|\d{4}-\d\d-\d\d|\d\d/\d\d/(?:\d{4}|\d\d)|\d\d-[A-Za-z]{3}-\d\d)"
+    r"((?:\d{6}|\d\d:\d\d(?::\d\d)?)(?: [A-Z]{2,4})?)"
+)
+
 CON_ID_DIGITS = 12
 """Longest number of a contract."""
 
@@ -83,6 +88,19 @@ def as_utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+def apart(text: str) -> str:
+    """Return a time of a Flex report with a blank before its time of day, where the query sets no separator.
+
+    Source: "Date/Time Separator ... No separator", the settings of a Flex query, and DATETIME_SEPARATORS in
+    https://github.com/csingley/ibflex, ibflex/parser.py.
+
+    >>> apart("07/16/2026103000"), apart("16-JUL-2610:30:00"), apart("20260716;103000")
+    ('07/16/2026 103000', '16-JUL-26 10:30:00', '20260716;103000')
+    """
+    found = re.fullmatch(_JOINED, text)
+    return f"{found[1]} {found[2]}" if found else text
+
+
 def flex_moment(text: str, order: str, zone: str) -> datetime:
     """Return a time of a report, which stands in New York's wall time unless it names a zone, as UTC.
 
@@ -94,7 +112,7 @@ def flex_moment(text: str, order: str, zone: str) -> datetime:
     Raises:
         Refused: it is no time, or its year is taken for a mistake.
     """
-    when = read_when(re.sub(r"[;,\s]+", " ", text.strip()), order)
+    when = read_when(re.sub(r"[;,\s]+", " ", apart(text.strip())), order)
     if when is None or when.clock is None:
         lacks = "is no time" if when is None else "has no time of day"
         raise Refused("the form 20261124;103000", f"{shown(text)} {lacks}")

@@ -136,6 +136,8 @@ def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, acc
 
     if statement := statements.statement_rows(rows):
         table, broker, facts = statement
+        if not table.names:
+            raise fields.nothing_countable(name, {"section of trades": 0})
         report = broker_exports.read_broker_table(table, name, hints, broker=broker, account=account)
         return _with_period(report, facts)
     found = flex.find_section(rows, name)
@@ -149,8 +151,9 @@ def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, acc
 def _with_period(report: Report, facts: Sequence[str]) -> Report:
     """Return *report* with the days that an IB statement says it covers: ``Period March 1, 2026 - March 13, 2026``."""
     text = next((fact.partition(" ")[2] for fact in facts if fact.startswith("Period ")), "")
-    days = [when.day for part in text.split(" - ") if (when := read_when(part))]
-    return replace(report, since=days[0], until=days[-1]) if days else report
+    whens = [read_when(part) for part in text.split(" - ")]
+    days = [when.day for when in whens if when]
+    return replace(report, since=days[0], until=days[-1]) if days and len(days) == len(whens) else report
 
 
 def _of_document(document: object, name: str, hints: FileHints, account: str) -> Report:

@@ -27,9 +27,12 @@ from apex_cli.core.text.text_table import FileHints, Row, plain_name
 
 ROOT = "FlexQueryResponse"
 ANSWER = "FlexStatementResponse"
-TRADE_ELEMENTS = frozenset({"Trade", "TradeConfirm", "Order"})
 EXECUTION_LEVELS = frozenset({"", "EXECUTION"})
 ORDER = "ORDER"
+LEVELS = {"Order": ORDER, "Lot": "CLOSED_LOT", "SymbolSummary": "SYMBOL_SUMMARY", "AssetSummary": "ASSET_SUMMARY"}
+"""Elements beside the trades -> their level of detail. A report of these alone shows that there were trades."""
+
+TRADE_ELEMENTS = frozenset({"Trade", "TradeConfirm", *LEVELS})
 NO_TRADES = frozenset({"BookTrade", "TradeCancel", "FracShare", "FracShareCancel"})
 """Expiry, exercise and assignment move positions without a trade, and so do the parts of shares that a split leaves; a
 cancelled trade never was."""
@@ -54,6 +57,10 @@ COLUMNS = {
 
 OWN_NAMES = frozenset({"assetCategory", "levelOfDetail", "accountId", "ibExecID", "transactionType"})
 """Columns by which a Flex report differs from the list of another broker with columns of the same names."""
+
+OTHER_SECTIONS = frozenset({"totalcommission", "brokerexecutioncharge", "brokerclearingcharge", "deliveredreceived"})
+"""Columns of sections that repeat trades, or list shares that moved: unbundled commissions, and trade transfers.
+Source: UnbundledCommissionDetail and TradeTransfer, https://github.com/csingley/ibflex, ibflex/Types.py."""
 
 HOW_TO_SET_DATES = (
     "In the configuration of the Flex query set the date format to yyyyMMdd, or set executions.dates to mdy or dmy"
@@ -97,8 +104,8 @@ class _Trades:
             self.periods.append((attributes.get("fromDate", ""), attributes.get("toDate", "")))
             self.stamps.append(attributes.get("whenGenerated", ""))
         elif tag in TRADE_ELEMENTS:
-            level = {"levelOfDetail": ORDER} if tag == "Order" else {}
-            self.rows.append((f"{self.name}: Trade[{len(self.rows)}]", level | dict(attributes)))
+            level = {"levelOfDetail": LEVELS[tag]} if tag in LEVELS else {}
+            self.rows.append((f"{self.name}: Trade[{len(self.rows)}]", attributes | level))
 
     def end(self, tag: str) -> None:  # noqa: ARG002 - the parser's protocol
         self._tag = ""
@@ -164,6 +171,7 @@ def find_section(rows: Iterable[Row], name: str) -> FlexRows | None:
         names = [COLUMNS.get(plain_name(cell), "") for cell in cells]
         if _is_header(names):
             is_trades = {"quantity", "symbol", "buySell"} <= set(names) and not OWN_NAMES.isdisjoint(names)
+            is_trades = is_trades and OTHER_SECTIONS.isdisjoint(map(plain_name, cells))
             header = names if is_trades else [""] * len(names)
             is_flex = is_flex or any(header)
         elif any(header):
@@ -273,7 +281,8 @@ def _is_closing(row: Mapping[str, str]) -> bool:
 
 
 def _is_cancel(row: Mapping[str, str]) -> bool:
-    return row.get("transactionType") == "TradeCancel" or CANCELLED_CODE in _notes(row, "openCloseIndicator")
+    is_marked = row.get("transactionType") == "TradeCancel" or "(Ca" in row.get("buySell", "")
+    return is_marked or CANCELLED_CODE in _notes(row, "openCloseIndicator")
 
 
 def _is_no_trade(row: Mapping[str, str]) -> bool:
@@ -349,8 +358,8 @@ def _order_of_dates(found: FlexRows, name: str, hints: FileHints) -> str:
         InputError: nothing in the report decides.
     """
     texts = [text for pair in found.periods for text in pair] + list(found.stamps)
-    texts += [row.get(key, "") for _, row in found.rows for key in ("dateTime", "tradeDate")]
-    order = find_order(texts, set_to=hints.dates)
+    texts += [row.get(key, "") for _, row in found.rows for key in ("dateTime", "tradeDate", "expiry")]
+    order = find_order(map(fields.apart, texts), set_to=hints.dates)
     if order.unclear or order.mixed:
         what = order.unclear or order.mixed
         readings = two_readings(what.split(";")[0]) if order.unclear else "in another order than other dates"

@@ -207,6 +207,26 @@ class TestFlex:
         (row,) = read(self.flex(self.trade(dateTime=time)), "t").executions
         assert row.filled_at == datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
 
+    @pytest.mark.parametrize("day", ["20261124", "2026-11-24", "11/24/2026", "11/24/26", "24/11/2026", "24-NOV-26"])
+    @pytest.mark.parametrize("clock", ["103000", "10:30:00", "10:30", "103000 EST"])
+    def test_date_and_time_may_stand_together(self, day: str, clock: str) -> None:
+        (row,) = read(self.flex(self.trade(dateTime=f"{day}{clock}")), "t").executions
+        assert row.filled_at == datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
+
+    def test_a_date_that_stands_together_with_its_time_is_not_guessed(self) -> None:
+        trade = self.trade(dateTime="07/08/2026103000")
+        with pytest.raises(InputError, match="07 August 2026 with the day first"):
+            read(self.flex(trade, statement='accountId="U1"'), "t")
+        expiry = self.trade('expiry="08/21/2026"', dateTime="07/08/2026103000")
+        (row,) = read(self.flex(expiry, statement='accountId="U1"'), "t").executions
+        assert row.filled_at.date() == date(2026, 7, 8)
+
+    @pytest.mark.parametrize("element", ["Lot", "SymbolSummary", "AssetSummary"])
+    def test_a_report_without_executions_and_orders_is_no_day_without_trades(self, element: str) -> None:
+        lot = self.trade().replace("<Trade ", f"<{element} ")
+        with pytest.raises(InputError, match="holds no trade that counts: 1 lots, summaries or orders"):
+            read(self.flex(lot), "t")
+
     def test_date_and_time_may_stand_apart(self) -> None:
         trade = self.trade('tradeDate="20261124" tradeTime="103000"', dateTime="")
         assert read(self.flex(trade), "t").executions[0].filled_at.hour == 15

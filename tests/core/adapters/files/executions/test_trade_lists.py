@@ -431,7 +431,119 @@ Statement,Data,Zeitraum,"März 13, 2026"
 Transaktionen,Header,DataDiscriminator,Vermögenswertkategorie,Währung,Symbol,Datum/Zeit,Menge,T.-Kurs,Schlusskurs,Erlös,Prov./Gebühr,Basis,Realisierter G&V,MTM-G&V,Code
 Transaktionen,Data,Order,Aktien,USD,AMC,"2026-03-13, 10:46:38",10,39.83,,,,,,,O
 """,
-        "missing column",
+        ("03-13 10:46 AMC BUY 10",),
+    ),
+    "ib statement in Spanish, with orders, a lot and a total": Case(
+        """\
+Statement,Header,Nombre del campo,Valor del campo
+Statement,Data,Period,"Diciembre 1, 2025 - Marzo 13, 2026"
+Posiciones abiertas,Header,DataDiscriminator,Categoría de activo,Divisa,Símbolo,Cantidad,Mult,Precio de coste,Valor
+Posiciones abiertas,Data,Summary,Acciones,USD,AMC,7,1,30,210
+Operaciones,Header,DataDiscriminator,Categoría de activo,Divisa,Símbolo,Fecha/Hora,Cantidad,Precio trans.,Precio de cier.,Productos,Tarifa/com.,Básico,PyG realizadas,MTM P/G,Código
+Operaciones,Data,Order,Acciones,USD,AMC,"2026-03-13, 10:46:38","1,050",39.83,39.16,-1991.5,-1,1992.5,0,-33.5,O
+Operaciones,Data,ClosedLot,Acciones,USD,AMC,2026-03-13,"1,050",39.83,,,,,,,ST
+Operaciones,Data,Order,Acciones,USD,AMC,"2026-03-13, 11:55:26","-1,050",33.8,33.94,1690,-1,-1992.5,-303,-7,C;P
+Operaciones,Data,Order,Opciones,USD,SPY 13MAR26 600 C,"2026-03-13, 16:20:00",1,0,0,0,0,,,0,C;Ep
+Operaciones,Data,Order,Opciones,USD,SPY 17APR26 600 C,"2026-03-13, 12:00:00",-1,2,2,200,-1,,,0,O
+Operaciones,SubTotal,,Acciones,USD,AMC,,0,,,-301.5,-2.01,0,-303.51,-40.5,
+""",
+        ("03-13 10:46 AMC BUY 1050", "03-13 11:55 AMC SELL 1050", "03-13 12:00 SPY@options 2026-04-17 C600 SELL 1"),
+    ),
+    "ib statement in French, with accounts": Case(
+        """\
+Statement,Header,Nom champ,Valeur champ
+Transactions,Header,DataDiscriminator,Catégorie d'actifs,Devise,Compte,Symbole,Date/Heure,Quantité,Prix trans.,Cours de clôt.,Produit,Comm/Tarif,Base,P/L réalisé,P/L MTM,Code
+Transactions,Data,Order,Actions,USD,U18285124,AMC,"2026-03-13, 10:46:38",50,174,172.42,-174,-0.35,174.35,0,-1.58,O
+Transactions,Data,Order,Actions,USD,U20453710,AMC,"2026-03-13, 11:55:26",-50,201.02,201.08,201.02,-0.35,-174.35,26.32,-0.06,C
+""",
+        "holds 2 accounts",
+    ),
+    "ib statement in Chinese, where symbol and codes have one name": Case(
+        """\
+\ufeffStatement,Header,域名称,域值
+Statement,Data,Period,"三月 3, 2026 - 三月 13, 2026"
+交易,Header,DataDiscriminator,资产分类,货币,代码,日期/时间,交易所,数量,交易价格,收盘价格,收益,佣金/税,基础,已实现的损益,按市值计算的损益,代码
+交易,Data,Order,股票,USD,AMC,"2026-03-13, 10:46:38",-,7,170,168,-1190,-0.35,1190.35,0,0,O
+交易,Data,Order,股票,USD,IBM,"2026-03-13, 11:35:28",NYSE,-14,174,168,-2436,-0.62,2436.62,0,0,C;A
+交易,Data,Order,股票和指数期权,USD,SPY 17APR26 600 C,"2026-03-13, 12:00:00",-,-1,2,2,200,-1,,,0,O
+""",
+        ("03-13 10:46 AMC BUY 7", "03-13 12:00 SPY@options 2026-04-17 C600 SELL 1"),
+    ),
+    "ib statement without trades": Case(
+        "Statement,Header,Field Name,Field Value\nStatement,Data,Title,Activity Statement\n"
+        "Open Positions,Header,DataDiscriminator,Asset Category,Currency,Symbol,Quantity\n"
+        "Open Positions,Data,Summary,Stocks,USD,AMC,7\n",
+        "holds no trade that counts",
+    ),
+    "etrade of 2025": Case(
+        """\
+All Transactions Activity Types
+
+Account Activity for b -1847 from Prior Year
+
+Total:,-63559.99
+
+Activity/Trade Date,Transaction Date,Settlement Date,Activity Type,Description,Symbol,Cusip,Quantity #,Price $,Amount $,Commission,Category,Note
+03/13/26,03/13/26,03/13/26,Interest Income,MORGAN STANLEY BANK N.A.,MSBNK,--,,,0.09,0.0,--,--
+03/13/26,03/13/26,03/16/26,Sold,AMC ENTERTAINMENT,AMC,--,-100.0,5.3,529.98,0.0,--,--
+03/13/26,03/13/26,03/16/26,Bought,AMC ENTERTAINMENT,AMC,--,100.0,5.0,-500,0.0,--,--
+03/12/26,03/13/26,03/16/26,Sold Short,PUT  IWM    03/27/26   260.000,IWM,--,-1.0,2.13,212.49,0.51,--,--
+03/12/26,03/13/26,03/16/26,Bought To Open,CALL TSLA   03/27/26   380.000,TSLA,--,2.0,2.13,-426,0.51,--,--
+03/03/26,03/03/26,02/28/26,Option Expired,CALL TSLA   02/28/25   380.000,TSLA,--,2.0,,0.0,0.0,--,--
+03/02/26,03/02/26,02/27/26,Option Assigned,PUT  TSLA   02/28/25   370.000,TSLA,--,2.0,,0.0,0.0,--,--
+02/20/26,02/20/26,02/20/26,Transfer,TRNSFR MARGIN TO CASH,--,--,,,-212.49,0.0,--,--
+
+"Footer disclaimer, text"
+""",
+        (
+            "03-12 09:30 IWM@options 2026-03-27 P260 SELL 1.0",
+            "03-12 09:30 TSLA@options 2026-03-27 C380 BUY 2.0",
+            "03-13 09:30 AMC BUY 100.0",
+            "03-13 09:30 AMC SELL 100.0",
+        ),
+    ),
+    "moomoo orders with further fills": Case(
+        """\
+Side,Symbol,Name,Order Price,Order Qty,Order Amount,Status,Filled@Avg Price,Order Time,Order Type,Markets,Currency,Fill Qty,Fill Price,Fill Amount,Fill Time,Markets,Currency
+Buy,NVDA260417C200000,NVDA 04/17 $200 C,2.50,10,2500.00,Filled,10@2.55,"Apr 16, 2026 10:00:00 ET",Limit,US,USD,5,2.50,1250.00,"Apr 16, 2026 10:00:15 ET",US,USD
+,,,,,,,,,,,,5,2.60,1300.00,"Apr 16, 2026 10:01:20 ET",US,USD
+Short Sell,F260417P12500,F 04/17 $12.5 P,2.50,1,2500.00,Filled,1@2.55,"Apr 16, 2026 10:02:00 ET",Limit,US,USD,1,2.50,1250.00,"Apr 16, 2026 10:02:15 ET",US,USD
+Sell,AMC,AMC,2.5,172,424.84,Filled,172@2.47,"Apr 16, 2026 11:51:04 ET",Limit,US,USD,172,2.47,424.84,"Apr 16, 2026 11:51:05 ET",US,USD
+Buy,AMC,AMC,2.4,100,240,Cancelled,0@0.00,"Apr 16, 2026 12:51:04 ET",Limit,US,USD,,,,,,
+""",
+        (
+            "04-16 10:00 NVDA@options 2026-04-17 C200 BUY 5",
+            "04-16 10:01 NVDA@options 2026-04-17 C200 BUY 5",
+            "04-16 10:02 F@options 2026-04-17 P12.5 SELL 1",
+            "04-16 11:51 AMC SELL 172",
+        ),
+    ),
+    "vanguard": Case(
+        """\
+Account Number,Trade Date,Settlement Date,Transaction Type,Transaction Description,Investment Name,Symbol,Shares,Share Price,Principal Amount,Commission Fees,Net Amount,Accrued Interest,Account Type,
+12345678,2026-03-13,2026-03-16,Buy,Buy,AMC,AMC,100.0000,5.00,-500.00,0.00,-500.00,0.00,CASH,
+12345678,2026-03-13,2026-03-13,Reinvestment,Dividend Reinvestment,X,VTI,1.5,100,-150,0.00,-150,0.00,CASH,
+12345678,2026-03-13,2026-03-13,Sweep in,Sweep,VANGUARD FEDERAL,VMFXX,0.0,1.0,1,0.00,1,0.0,CASH,
+""",
+        ("03-13 09:30 AMC BUY 100.0000",),
+    ),
+    "flex csv with unbundled commissions, which repeat the trades": Case(
+        """\
+"ClientAccountID","AssetClass","Symbol","DateTime","Exchange","Buy/Sell","Quantity","Price","TradeID","TotalCommission"
+"U1","STK","ABC","20260713;103000","ARCA","BUY","100","16","1","-1"
+"ClientAccountID","AssetClass","Symbol","DateTime","TradeID","Buy/Sell","Quantity","IBExecID","LevelOfDetail"
+"U1","STK","ABC","20260713;103000","1","BUY","100","1.1","EXECUTION"
+""",
+        ("07-13 10:30 ABC BUY 100",),
+    ),
+    "flex csv with a cancel that only Buy/Sell shows": Case(
+        """\
+"ClientAccountID","AssetClass","Symbol","DateTime","Buy/Sell","Quantity","IBExecID","LevelOfDetail"
+"U1","STK","ABC","20260713;103000","BUY","100","1","EXECUTION"
+"U1","STK","ABC","20260713;113000","SELL","-100","2","EXECUTION"
+"U1","STK","ABC","20260713;113000","SELL (Ca.)","100","","EXECUTION"
+""",
+        ("07-13 10:30 ABC BUY 100",),
     ),
     "flex pipe": Case(
         """\
