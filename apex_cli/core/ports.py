@@ -184,7 +184,11 @@ class Broker(Protocol):
         """
 
     async def snapshot(self) -> BrokerSnapshot:
-        """Return orders, fills and positions as the broker has them."""
+        """Return orders, fills and positions as the broker has them.
+
+        Raises:
+            BrokerError: it cannot be asked.
+        """
 
     async def identify(self, instrument: Instrument) -> Instrument:
         """Return *instrument* as the broker lists it, which is what orders in it name from now on.
@@ -255,6 +259,7 @@ class Chore(Protocol):
 
         Raises:
             BrokerError: the broker cannot be reached; the next cycle tries again.
+            StateError: an intent could not be written; nothing was sent.
         """
 
 

@@ -89,12 +89,7 @@ class _Waiter:
         self._pause = FIRST_PAUSE_S
 
     def wait_or_stop(self, answer: _Answer | None) -> None:
-        """Wait, or raise what the service said.
-
-        Raises:
-            BrokerError: patience is over, or what came is no answer.
-            InputError: the service refuses.
-        """
+        """Wait, or raise what the service said."""
         if answer is None:
             raise BrokerError("flex_unclear", "The Flex web service sent neither an answer nor a report.")
         if answer.code and answer.code not in STILL_MAKING | {TOO_MANY}:
@@ -127,11 +122,7 @@ def _said(answer: _Answer) -> str:
 
 
 def _ask(url: str, token: str, query: str) -> bytes:
-    """Return the body of one GET about *query*; the token stands in no error.
-
-    Raises:
-        BrokerError: the service cannot be reached.
-    """
+    """Return the body of one GET about *query*; the token stands in no error."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen

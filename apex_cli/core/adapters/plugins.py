@@ -73,11 +73,7 @@ def _is_started_in(entry: str) -> bool:
 
 
 def _require_trust(module: str, key: str, base: Path | None) -> None:
-    """Refuse a module that somebody else than this user or root could have written.
-
-    Raises:
-        ConfigError: its file, its package or the folder of the configuration belongs to others, or others may write it.
-    """
+    """Refuse a module that somebody else than this user or root could have written."""
     top = module.partition(".")[0]
     spec = None if top in sys.modules else PathFinder.find_spec(top)
     found = (*(spec.submodule_search_locations or ()), spec.origin or "") if spec else ()

@@ -43,11 +43,7 @@ class MarginWatch:
         self._looked_at: datetime | None = None
 
     async def tend(self, now: datetime) -> bool:
-        """Look at the level while it matters; True when a deficit was made, grew or was met.
-
-        Raises:
-            BrokerError: the account could not be read.
-        """
+        """Look at the level while it matters; True when a deficit was made, grew or was met."""
         is_fresh = _opened_lately(self._store.view(), now)
         if not is_fresh and not self._is_due(now):
             return False

@@ -80,11 +80,7 @@ class Manager:
         """By security: as it was when no target was missing."""
 
     async def tend(self, now: datetime) -> bool:
-        """Move what is to be moved, for every position; True when something changed.
-
-        Raises:
-            StateError: an intent could not be written; nothing was sent.
-        """
+        """Move what is to be moved, for every position; True when something changed."""
         changed = False
         state = self._store.view()
         changes = changes_of(state)

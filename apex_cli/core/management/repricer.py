@@ -54,12 +54,7 @@ class Repricer:
         """Codes of the last refusal by bracket: the same is reported once a run."""
 
     async def tend(self, now: datetime) -> bool:
-        """Re-price what has rested long enough; True when something changed.
-
-        Raises:
-            BrokerError: the broker cannot be asked; the next cycle tries again.
-            StateError: an intent could not be written; nothing was sent.
-        """
+        """Re-price what has rested long enough; True when something changed."""
         changed = False
         for entry in list(self._store.view().resting.values()):
             if self._attempts.may(entry.bracket_id, now):

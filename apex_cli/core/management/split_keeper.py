@@ -43,11 +43,7 @@ class SplitKeeper:
         self._clock = clock
 
     async def tend(self, now: datetime) -> bool:
-        """Close out positions and cancel entries of what has split; True when something was tried.
-
-        Raises:
-            StateError: an intent could not be written; nothing was sent.
-        """
+        """Close out positions and cancel entries of what has split; True when something was tried."""
         splits = self._splits
         state = self._store.view()
         found = ((key, split_of(splits, row.position.instrument, now)) for key, row in state.positions.items())

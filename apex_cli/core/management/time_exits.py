@@ -49,11 +49,7 @@ class TimeKeeper:
         self._attempts = Attempts(store, clock)
 
     async def tend(self, now: datetime) -> bool:
-        """Close and cancel what is due; True when something was tried.
-
-        Raises:
-            StateError: an intent could not be written; nothing was sent.
-        """
+        """Close and cancel what is due; True when something was tried."""
         warn_of_expiries(self._store, self._management, now)
         if not self._closes:
             return False

@@ -215,11 +215,7 @@ def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
 
 
 def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
-    """Return *hints* with what *place* says of *name*, which is *root* without its mark.
-
-    Raises:
-        SpellingError: they contradict each other, or prices there may be in pounds or in pence.
-    """
+    """Return *hints* with what *place* says of *name*, which is *root* without its mark."""
     on_it = {MarketType.OPTIONS} if place.market is MarketType.EQUITY else set()
     if hints.market_type not in {None, place.market, *on_it}:
         raise SpellingError(f"{name} contradicts market_type {hints.market_type}", field="market_type")
@@ -241,11 +237,7 @@ _FUTURE = r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|.+[./ _-](?:PERP|SWAP)|[A-Z]{1,3}[FGHJK
 
 
 def _refuse_future(name: str, hints: Hints) -> None:
-    """Refuse a future by its name; a stock abroad may be called like one.
-
-    Raises:
-        SpellingError: it is one.
-    """
+    """Refuse a future by its name; a stock abroad may be called like one."""
     if not hints.currency and not hints.con_id and re.fullmatch(_FUTURE, name):
         raise SpellingError(f"{name} is the name of a future, which apex does not trade")
 
@@ -468,11 +460,7 @@ def _pair_in(name: str) -> Instrument | None:
 
 
 def _refuse_unknown_pair(name: str) -> None:
-    """Refuse what looks like a pair of something unknown: it is never bought as shares.
-
-    Raises:
-        SpellingError: the text ends in a currency.
-    """
+    """Refuse what looks like a pair of something unknown: it is never bought as shares."""
     parts = _split(name.removesuffix("=X").replace(":", "/"), None)
     if parts is not None and (parts[1] in CURRENCIES or parts[1] in COIN_QUOTES):
         raise SpellingError(
@@ -485,11 +473,7 @@ def _refuse_unknown_pair(name: str) -> None:
 
 
 def _stock(name: str) -> Instrument:
-    """Return the stock, its class after a point.
-
-    Raises:
-        SpellingError: it is no ticker.
-    """
+    """Return the stock, its class after a point."""
     parts = re.split(_PARTS, name)
     root, rest = parts[0], [part for part in parts[1:] if part]
     suffix = "".join(rest)

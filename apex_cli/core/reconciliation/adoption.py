@@ -149,11 +149,7 @@ class Adoption:
         self._take_over(instrument, difference, price, stop, rate)
 
     async def _rate(self, instrument: Instrument, price: Price) -> Rate | None:
-        """Return what the prices of *instrument* are in; None where that is the account's currency.
-
-        Raises:
-            RefusedError: no rate is known, or none that is young enough.
-        """
+        """Return what the prices of *instrument* are in; None where that is the account's currency."""
         rate = await self._rate_of(instrument, price)
         missing = no_rate(instrument, rate, self._currency, self._clock.now())
         if missing is not None:

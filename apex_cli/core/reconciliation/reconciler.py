@@ -112,11 +112,7 @@ class Reconciler:
         """Connections and outside fills at the last comparison; the books are compared again when one of them rises."""
 
     async def tend(self, now: datetime) -> bool:
-        """Compare when it is due, or after a new connection; True when something was corrected.
-
-        Raises:
-            BrokerError: the broker cannot be asked.
-        """
+        """Compare when it is due, or after a new connection; True when something was corrected."""
         del now  # people wait by the wall clock, however fast simulated time goes
         is_due = self._next_at is None or self._wall.now() >= self._next_at
         is_same = (self._broker.connections, self._orders.outside_fills) == self._seen

@@ -50,11 +50,7 @@ def _of_csv(name: str, text: str, zone: ZoneInfo, problems: Problems) -> Iterato
 
 
 def _event(row: Mapping[str, str], zone: ZoneInfo) -> CalendarEvent:
-    """Return the event of one row.
-
-    Raises:
-        ValueError: a cell is wrong; it says which.
-    """
+    """Return the event of one row."""
     cells = {**dict.fromkeys(OTHERS, ""), **row}
     day, clock = _moment(cells["date"], "date")
     if cells["time"]:

@@ -54,11 +54,7 @@ def events_in(name: str, text: str, zone: ZoneInfo, problems: Problems) -> Itera
 
 
 def _events_of(part: Any, title: str, zone: ZoneInfo) -> Iterator[CalendarEvent]:  # noqa: ANN401 - icalendar's
-    """Yield the event of *part*, and its repetitions.
-
-    Raises:
-        ValueError: it cannot be understood.
-    """
+    """Yield the event of *part*, and its repetitions."""
     if part.errors:
         raise ValueError("; ".join(f"{field}: {problem}" for field, problem in part.errors))
     start = _when(part, "DTSTART", zone)
@@ -85,11 +81,7 @@ def _events_of(part: Any, title: str, zone: ZoneInfo) -> Iterator[CalendarEvent]
 
 
 def _one(part: Any, field: str) -> Any:  # noqa: ANN401 - icalendar's
-    """Return the one value of *field*; None without it.
-
-    Raises:
-        ValueError: there are several.
-    """
+    """Return the one value of *field*; None without it."""
     found = part.get(field)
     if isinstance(found, list):
         raise ValueError(f"it has {len(found)} {field}")  # noqa: TRY004 - a verdict on a file
@@ -97,11 +89,7 @@ def _one(part: Any, field: str) -> Any:  # noqa: ANN401 - icalendar's
 
 
 def _when(part: Any, field: str, zone: ZoneInfo) -> When | None:  # noqa: ANN401 - icalendar's
-    """Return the day or moment of *field*, a moment with its zone; None without it.
-
-    Raises:
-        ValueError: it is neither, its year is that of a mistake, or its zone is not known.
-    """
+    """Return the day or moment of *field*, a moment with its zone; None without it."""
     found = _one(part, field)
     moment = getattr(found, "dt", None)
     if found is None:

@@ -71,20 +71,11 @@ class IbBroker(Sender):
     # asking
 
     async def identify(self, instrument: Instrument) -> Instrument:
-        """Return *instrument* as the broker lists it: with its number, its class and its price steps.
-
-        Raises:
-            SecurityError: the broker knows none or several of that name.
-            BrokerError: there is no connection, or the broker does not answer.
-        """
+        """Return *instrument* as the broker lists it: with its number, its class and its price steps."""
         return await self.catalog.identify(instrument)
 
     async def account(self) -> AccountSnapshot:
-        """Return what the account is worth, as the broker keeps reporting.
-
-        Raises:
-            BrokerError: no connection, or not every value was reported.
-        """
+        """Return what the account is worth, as the broker keeps reporting."""
         found = account_snapshot(
             self._account_values(),
             self.clock.now(),
@@ -94,11 +85,7 @@ class IbBroker(Sender):
         return replace(found, name=masked(self.link.account))
 
     async def snapshot(self) -> BrokerSnapshot:
-        """Return orders, fills and positions as the broker reports them now.
-
-        Raises:
-            BrokerError: there is no connection.
-        """
+        """Return orders, fills and positions as the broker reports them now."""
         link = self.link
         found = await self.survey()
         await self.free_exits()
@@ -117,12 +104,7 @@ class IbBroker(Sender):
         )
 
     async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
-        """Return the options on *underlying* that the broker lists for its own routing; *price* plays no part.
-
-        Raises:
-            SecurityError: the broker knows no such underlying, or lists no options on it.
-            BrokerError: there is no connection, or no answer.
-        """
+        """Return the options on *underlying* that the broker lists for its own routing; *price* plays no part."""
         del price
         return await self.catalog.chain(underlying)
 

@@ -50,10 +50,6 @@ class Sender(IbConnection):
 
         The protective stop goes last and releases the rest. Orders the broker knows already are not sent again:
         their state is reported again.
-
-        Raises:
-            BrokerError: surely nothing was sent.
-            OutcomeUnknownError: at least one leg was not acknowledged in time.
         """
         await self.exchange(Exchange(orders=tuple(orders)))
 
@@ -61,10 +57,6 @@ class Sender(IbConnection):
         """Send orders in one piece with cancels and changes, and wait until the broker has each of the orders.
 
         All of it is one write to the socket: who is killed has done all of it or nothing.
-
-        Raises:
-            BrokerError: surely nothing was sent.
-            OutcomeUnknownError: at least one order was not acknowledged in time.
         """
         self._ready_to_send()
         orders = exchange.orders
@@ -121,21 +113,13 @@ class Sender(IbConnection):
         return "", "the exits are in no OCA group at the broker" if legs else MEANWHILE
 
     async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
-        """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
-
-        Raises:
-            BrokerError: nothing can be sent now, or another client placed one of them.
-        """
+        """Make sure that orders can be sent now, and that *client_order_ids* are ours to change."""
         self._ready_to_send()
         for name in client_order_ids:
             self._link_to_change(name)
 
     def _ready_to_send(self) -> Link:
-        """Return the link if orders may leave now.
-
-        Raises:
-            BrokerError: there is no connection, it is read-only, or it is an hour in which orders vanish.
-        """
+        """Return the link if orders may leave now."""
         if self.read_only:
             raise BrokerError("ib_looks_only", "This connection only looks; nothing was sent.")
         link = self.link

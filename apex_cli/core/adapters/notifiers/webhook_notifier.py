@@ -72,11 +72,7 @@ class WebhookNotifier:
         self._opener = urllib.request.build_opener(_Stays, urllib.request.ProxyHandler())
 
     async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
-        """Deliver *notice*.
-
-        Raises:
-            DeliveryError: it did not arrive, or perhaps it did; the reason holds no secret.
-        """
+        """Deliver *notice*."""
         del is_silent
         await asyncio.to_thread(self._post, notice, is_repeat)
 

@@ -67,7 +67,10 @@ OptionBar = Callable[[Instrument, Bar], Bar | None]
 
 
 class SimulatedBroker:
-    """A broker inside the process: nothing leaves the machine."""
+    """A broker inside the process: nothing leaves the machine.
+
+    What changes its books raises ``OutcomeUnknownError`` when it was done, but could not be written.
+    """
 
     def __init__(
         self,
@@ -203,11 +206,7 @@ class SimulatedBroker:
 
     @contextmanager
     def grouped(self) -> Iterator[None]:
-        """Write the books once for all that is asked inside; nothing of it is reported before.
-
-        Raises:
-            OutcomeUnknownError: the books could not be written.
-        """
+        """Write the books once for all that is asked inside; nothing of it is reported before."""
         self._is_grouped = True
         try:
             yield
@@ -224,11 +223,7 @@ class SimulatedBroker:
         """Let go; everything is in the books already, so a reader never writes them."""
 
     async def submit(self, orders: Sequence[Order]) -> None:
-        """Take one transmission; it is in the books when this returns.
-
-        Raises:
-            OutcomeUnknownError: it was taken, but the books could not be written.
-        """
+        """Take one transmission; it is in the books when this returns."""
         now = self._prepare(*(order.instrument for order in orders))
         for order in orders:
             if order.reference_price is not None and not self.has_price(order.instrument):
@@ -238,11 +233,7 @@ class SimulatedBroker:
         self._keep(())
 
     async def exchange(self, exchange: Exchange) -> None:
-        """Cancel, change and submit; it is in the books when this returns.
-
-        Raises:
-            OutcomeUnknownError: it was taken, but the books could not be written.
-        """
+        """Cancel, change and submit; it is in the books when this returns."""
         now = self._prepare(*(order.instrument for order in exchange.orders))
         touched = {*exchange.cancel, *exchange.beside, *(order.client_order_id for order in exchange.change)}
         news = (event for event in (*self._events, *self._unsaved) if isinstance(event, Fill))
@@ -263,20 +254,12 @@ class SimulatedBroker:
         """Return: this venue always takes orders."""
 
     async def cancel(self, client_order_id: str) -> None:
-        """Cancel; the answer is an event.
-
-        Raises:
-            OutcomeUnknownError: the books could not be written.
-        """
+        """Cancel; the answer is an event."""
         now = self._prepare()
         self._keep(self._engine.cancel(client_order_id, now))
 
     async def modify(self, order: Order) -> None:
-        """Change quantity or prices; the answer is an event.
-
-        Raises:
-            OutcomeUnknownError: the books could not be written.
-        """
+        """Change quantity or prices; the answer is an event."""
         now = self._prepare(order.instrument)
         self._keep(self._engine.modify(order, now, meets_last=self._meets_last([order])))
 
@@ -371,11 +354,7 @@ class SimulatedBroker:
         return self._ledger.last_price(instrument.key) is not None
 
     def set_price(self, instrument: Instrument, price: Price, at: datetime) -> None:
-        """Report the price of *instrument*: resting orders meet it.
-
-        Raises:
-            OutcomeUnknownError: the books could not be written.
-        """
+        """Report the price of *instrument*: resting orders meet it."""
         events = self._engine.on_price(instrument.key, price, at)
         if events:
             self._keep(events)

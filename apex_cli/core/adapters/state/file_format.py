@@ -284,11 +284,7 @@ class Backup(Value, frozen=True, kw_only=True):
 
 
 def _stamped_at(stamp: str) -> datetime:
-    """Return the time in the name of a copy; ``strptime`` would import its own tables for it.
-
-    Raises:
-        ValueError: it is written in another way.
-    """
+    """Return the time in the name of a copy; ``strptime`` would import its own tables for it."""
     at = datetime.fromisoformat(stamp)
     if f"{at:{_STAMP}}" != stamp:
         raise ValueError(stamp)

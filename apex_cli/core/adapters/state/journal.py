@@ -421,11 +421,7 @@ def _size_of(path: Path) -> int:
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, sound or not.
-
-    Raises:
-        StateError: it cannot be read, or is no ordinary file.
-    """
+    """Yield the lines of a file, sound or not."""
     with atomic_file.state_errors(path), open_journal_file(path) as file:
         yield from (line for line, _ in bounded_lines(file))
 
@@ -447,11 +443,7 @@ def bounded_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 
 def _last_whole_line(path: Path) -> tuple[int, bytes]:
-    """Return the offset behind the last newline, and the line that ends there.
-
-    Raises:
-        StateError: the line is longer than any event.
-    """
+    """Return the offset behind the last newline, and the line that ends there."""
     with open_journal_file(path) as file:
         end = _behind_newline(file, file.seek(0, os.SEEK_END))
         start = _behind_newline(file, end - 1) if end else 0

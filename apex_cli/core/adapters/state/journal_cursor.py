@@ -24,7 +24,10 @@ FIRST_LOOK_BYTES = 1 << 20
 
 
 class JournalPlaces:
-    """Reads whole lines behind a place; lock-free, and indifferent to how long ago that was."""
+    """Reads whole lines behind a place; lock-free, and indifferent to how long ago that was.
+
+    A file that cannot be read raises ``StateError``.
+    """
 
     __slots__ = ("_folder",)
 
@@ -41,11 +44,7 @@ class JournalPlaces:
         return Place()
 
     def near_end(self, size: int) -> Place:
-        """Return a place between two events with no more than *size* bytes behind it: the beginning, if there are less.
-
-        Raises:
-            StateError: a file cannot be read.
-        """
+        """Return a place between two events with at most *size* bytes behind it: the beginning, if there are less."""
         left = size
         for name in reversed(self._names()):
             path = self._folder / name
@@ -57,11 +56,7 @@ class JournalPlaces:
         return Place()
 
     def behind(self, seq: int) -> Place:
-        """Return a place from which ``read`` continues with the first event above *seq*, found by bisection.
-
-        Raises:
-            StateError: a file cannot be read.
-        """
+        """Return a place from which ``read`` continues with the first event above *seq*, found by bisection."""
         for name in reversed(self._names()):
             first = next(self._rows(name, 0), None)
             if first is not None and first[0].seq <= seq:
@@ -94,9 +89,6 @@ class JournalPlaces:
         """Return the next events behind *after*, each with the place behind it; empty when there is nothing new.
 
         No more than about ``CHUNK`` bytes of lines are held at a time. A line that is no event is passed over.
-
-        Raises:
-            StateError: a file cannot be read.
         """
         names = self._names()
         for name in names[self._start(names, after) :]:

@@ -163,12 +163,7 @@ class TinyDbStore:
         self._header, self._was_there = loaded.header, True
 
     def _recover(self) -> None:
-        """Finish what was on its way to the disk when the machine stopped; nothing where it did not.
-
-        Raises:
-            StateError: it could not be.
-            BusyError: another process holds the state.
-        """
+        """Finish what was on its way to the disk when the machine stopped; nothing where it did not."""
         if not self.storage.has_log() or recover(self.storage.log_path) is None:
             return
         was_held = self._lock.is_held
@@ -312,11 +307,7 @@ class TinyDbStore:
             raise
 
     def _refuse_stale(self) -> None:
-        """Refuse to write behind the journal: an older file may have come back while this process had it in memory.
-
-        Raises:
-            StateError: the journal knows of later events.
-        """
+        """Refuse to write behind the journal: an older file may have come back while this process had it in memory."""
         journal_seq = self.journal.last_seq()
         if self._header and journal_seq > self._settled_seq:
             self._forget()

@@ -1,4 +1,4 @@
-"""Fields of executions as files spell them, to ours: one strict reading each, and errors that name the field."""
+"""Fields of executions as files spell them, to ours: one strict reading each, which raises ``Refused`` for another."""
 
 from __future__ import annotations
 
@@ -60,11 +60,7 @@ def collected(where: str, **reads: Callable[[], object]) -> dict[str, Any]:
 
 
 def moment(value: object) -> datetime:
-    """Return an aware time as UTC, inside the calendar with a window before it.
-
-    Raises:
-        Refused: it is no time, has no offset, or its year is taken for a mistake.
-    """
+    """Return an aware time as UTC, inside the calendar with a window before it."""
     if not isinstance(value, str):
         raise Refused(TIME_ALLOWED)
     try:
@@ -77,11 +73,7 @@ def moment(value: object) -> datetime:
 
 
 def as_utc(at: datetime) -> datetime:
-    """Return *at* as UTC.
-
-    Raises:
-        Refused: its year is taken for a mistake.
-    """
+    """Return *at* as UTC."""
     if not FIRST_YEAR < at.year < LAST_YEAR:
         years = f"{FIRST_YEAR + 1} to {LAST_YEAR - 1}"
         raise Refused("the time of a trade", f"{at.isoformat()} is outside the years {years}")
@@ -108,9 +100,6 @@ def flex_moment(text: str, order: str, zone: str) -> datetime:
         text: of the report.
         order: ``mdy`` or ``dmy``, what 07/08/2026 means.
         zone: the zone of times that name none; empty: New York.
-
-    Raises:
-        Refused: it is no time, or its year is taken for a mistake.
     """
     when = read_when(re.sub(r"[;,\s]+", " ", apart(text.strip())), order)
     if when is None or when.clock is None:
@@ -121,11 +110,7 @@ def flex_moment(text: str, order: str, zone: str) -> datetime:
 
 
 def flex_date(text: str, order: str) -> date | None:
-    """Return a date of a report, None when it is empty.
-
-    Raises:
-        Refused: it is no date.
-    """
+    """Return a date of a report, None when it is empty."""
     if not text.strip():
         return None
     when = read_when(text.strip(), order)
@@ -135,11 +120,7 @@ def flex_date(text: str, order: str) -> date | None:
 
 
 def any_number(value: object, allowed: str = "a number") -> Decimal:
-    """Return a number, infinities and NaN among them.
-
-    Raises:
-        Refused: it is none.
-    """
+    """Return a number, infinities and NaN among them."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise Refused(allowed)
     written = cells.number(value) if isinstance(value, str) else None
@@ -150,11 +131,7 @@ def any_number(value: object, allowed: str = "a number") -> Decimal:
 
 
 def amount(value: object, allowed: str = "a number") -> Decimal:
-    """Return a finite decimal.
-
-    Raises:
-        Refused: it is none, or far too large.
-    """
+    """Return a finite decimal."""
     number = any_number(value, allowed)
     if not number.is_finite() or abs(number) > MAX_QUANTITY:
         raise Refused(allowed, f"{shown(str(value))} is no usable number")
@@ -162,11 +139,7 @@ def amount(value: object, allowed: str = "a number") -> Decimal:
 
 
 def signed(value: object) -> Decimal:
-    """Return a number that is not zero.
-
-    Raises:
-        Refused: it is none, or far too large.
-    """
+    """Return a number that is not zero."""
     number = amount(value)
     if not number:
         raise Refused("a number", f"found {shown(str(value))}")
@@ -174,11 +147,7 @@ def signed(value: object) -> Decimal:
 
 
 def positive(value: object) -> Decimal:
-    """Return a number above zero.
-
-    Raises:
-        Refused: it is none, or far too large.
-    """
+    """Return a number above zero."""
     allowed = "a number above 0"
     number = amount(value, allowed)
     if number <= 0:
@@ -187,11 +156,7 @@ def positive(value: object) -> Decimal:
 
 
 def side(value: object) -> OrderSide:
-    """Return BUY or SELL.
-
-    Raises:
-        Refused: it is neither.
-    """
+    """Return BUY or SELL."""
     found = SIDES.get(value.strip().upper()) if isinstance(value, str) else None
     if found is None:
         raise Refused("BUY, SELL")
@@ -199,11 +164,7 @@ def side(value: object) -> OrderSide:
 
 
 def sec_type(value: object) -> SecType:
-    """Return the kind of security.
-
-    Raises:
-        Refused: it is unknown.
-    """
+    """Return the kind of security."""
     try:
         return SecType(value.strip().upper() if isinstance(value, str) else "")
     except ValueError:
@@ -211,11 +172,7 @@ def sec_type(value: object) -> SecType:
 
 
 def symbol(value: object) -> str:
-    """Return a symbol in capitals.
-
-    Raises:
-        Refused: it is empty, too long or no text.
-    """
+    """Return a symbol in capitals."""
     text = " ".join(value.split()).upper() if isinstance(value, str) else ""
     if not text or len(text) > MAX_SYMBOL or not text.isprintable():
         raise Refused(f"a symbol of 1 to {MAX_SYMBOL} characters, in quotes")
@@ -223,11 +180,7 @@ def symbol(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """Return an identity as text.
-
-    Raises:
-        Refused: it is neither text nor a whole number.
-    """
+    """Return an identity as text."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Refused("a text or a whole number")
     return str(value).strip()

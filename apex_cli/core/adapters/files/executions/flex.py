@@ -352,11 +352,7 @@ def _security(row: Mapping[str, str], kind: SecType, at: str, order: str) -> str
 
 
 def _order_of_dates(found: FlexRows, name: str, hints: FileHints) -> str:
-    """Return what dates such as 07/08/2026 mean in the report.
-
-    Raises:
-        InputError: nothing in the report decides.
-    """
+    """Return what dates such as 07/08/2026 mean in the report."""
     texts = [text for pair in found.periods for text in pair] + list(found.stamps)
     texts += [row.get(key, "") for _, row in found.rows for key in ("dateTime", "tradeDate", "expiry")]
     order = find_order(map(fields.apart, texts), set_to=hints.dates)

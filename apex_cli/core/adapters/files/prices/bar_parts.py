@@ -71,11 +71,7 @@ def _refuse_kinds(parts: Sequence[Part]) -> None:
 
 
 def _with(whole: Part, part: Part, problems: list[str]) -> Series:
-    """Return the bars of *whole*, followed by those of *part*, which begins later.
-
-    Raises:
-        InputError: common bars have different prices.
-    """
+    """Return the bars of *whole*, followed by those of *part*, which begins later."""
     before, after = whole.series, part.series
     common = ended_by(after, before.ends[-1])
     first = ended_by(before, after.ends[0] - MICROSECOND)
@@ -88,11 +84,7 @@ def _with(whole: Part, part: Part, problems: list[str]) -> Series:
 def _reconciled(
     whole: Part, part: Part, old: Sequence[Bar], new: Sequence[Bar], problems: list[str]
 ) -> tuple[Bar, ...]:
-    """Return the bars that either file has of the time that both are of.
-
-    Raises:
-        InputError: common bars have different prices, other than the last one of the earlier file.
-    """
+    """Return the bars that either file has of the time that both are of."""
     found = {bar.end: bar for bar in old}
     differing = [bar.end for bar in new if found.get(bar.end, bar) != bar]
     if differing == [old[-1].end]:

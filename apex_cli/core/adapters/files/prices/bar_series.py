@@ -189,11 +189,7 @@ def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: 
 
 
 def _in_order(rows: Sequence[PriceRow], zone: tzinfo, name: str, problems: list[str]) -> list[_Timed]:
-    """Return the rows by time, the later one of two with the same time.
-
-    Raises:
-        InputError: some rows have a time and others a date alone.
-    """
+    """Return the rows by time, the later one of two with the same time."""
     _refuse_mixed(rows, name)
     timed = [_Timed(row, row.when.at(zone if row.when.clock else UTC)) for row in rows]
     ordered = sorted(timed, key=lambda item: item.at)
@@ -298,11 +294,7 @@ def _take_last(last: _Timed, days: dict[PriceRow, date], problems: list[str]) ->
 
 
 def _refuse_long(days: Sequence[date], name: str) -> None:
-    """Refuse weekly and monthly bars.
-
-    Raises:
-        InputError: most rows are a week or more apart.
-    """
+    """Refuse weekly and monthly bars."""
     gaps = [(after - day).days for day, after in pairwise(days)]
     for least, most, word in ((25, 32, "monthly"), (5, 9, "weekly")):
         is_mostly = len(gaps) >= FEW and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps)

@@ -38,11 +38,7 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
 
 
 def _action(row: Mapping[str, str]) -> CorporateAction:
-    """Return the action of one row.
-
-    Raises:
-        ValueError: a cell is wrong; it says which.
-    """
+    """Return the action of one row."""
     symbol, day, kind, value = (row[name] for name in COLUMNS)
     if not symbol:
         raise ValueError("column symbol is empty, allowed: a symbol")

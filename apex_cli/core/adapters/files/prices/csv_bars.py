@@ -82,7 +82,8 @@ class CsvBars:
 
     The layout of a file is found out: see ``prices``. A date, or midnight in whatever zone, is a daily bar: the NYSE
     session of that day, or the UTC day for currency pairs, coins and files with weekends. Another time is the start of
-    an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
+    an intraday bar, New York time when it names no zone and ``prices.zone`` does not. Whatever looks into a file raises
+    ``InputError`` when a row in it cannot be used.
     """
 
     __slots__ = (
@@ -150,11 +151,7 @@ class CsvBars:
         return tuple(self._unmatched)
 
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
-        """Return bars with ``after < bar.end <= until``, oldest first; none for an unknown symbol.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return bars with ``after < bar.end <= until``, oldest first; none for an unknown symbol."""
         series = self._series.get(symbol) or self._load(symbol)
         first = ended_by(series, after) if after is not None else 0
         last = ended_by(series, until) if until is not None else len(series.ends)
@@ -162,30 +159,18 @@ class CsvBars:
         return series.bars[first:last] if part is None else part(first, last)
 
     def newest(self, symbol: str, until: datetime) -> Bar | None:
-        """Return the last bar that ended by *until*; None where there is none, as for an unknown symbol.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return the last bar that ended by *until*; None where there is none, as for an unknown symbol."""
         series = self._series.get(symbol) or self._load(symbol)
         number = ended_by(series, until)
         return series.bars[number - 1] if number else None
 
     def moments(self, *, after: datetime, until: datetime) -> Sequence[datetime]:
-        """Return every moment at which bars end, ``after < moment <= until``, oldest first.
-
-        Raises:
-            InputError: a file has a row that cannot be used.
-        """
+        """Return every moment at which bars end, ``after < moment <= until``, oldest first."""
         every = (self._load(symbol) for symbol in self.symbols())
         return moments_of(series.ends[ended_by(series, after) : ended_by(series, until)] for series in every)
 
     def next_end(self, symbol: str, after: datetime) -> datetime | None:
-        """Return when the first bar of *symbol* ends that ends after *after*; None where none does.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return when the first bar of *symbol* ends that ends after *after*; None where none does."""
         series = self._load(symbol)
         number = ended_by(series, after)
         return series.ends[number] if number < len(series.ends) else None
@@ -198,20 +183,13 @@ class CsvBars:
 
         A bar's close is known only at its end; a clock that steps through the bars stands one
         second before that, where it is taken as known. The file of an option is named after its contract.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
         """
         is_option = instrument.market_type is MarketType.OPTIONS
         bar = self.newest(instrument.key if is_option else instrument.bars_name, at + LAST_SECOND)
         return None if bar is None else Quote(price=bar.close, at=min(bar.end, at.astimezone(UTC)), source="bars")
 
     def problems(self, symbol: str) -> Sequence[str]:
-        """Return what was repaired or looks odd in the symbol's file, a sentence each.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return what was repaired or looks odd in the symbol's file, a sentence each."""
         from apex_cli.core.analysis.quality import look_at
 
         key = _key(symbol)
@@ -225,19 +203,11 @@ class CsvBars:
         return found
 
     def repairs(self, symbol: str) -> Sequence[str]:
-        """Return what was put right while the symbol's file was read: order, double rows, rows left out.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return what was put right while the symbol's file was read: order, double rows, rows left out."""
         return self._load(symbol).problems
 
     def why_none(self) -> str:
-        """Return why no symbol has a bar, the first reason of each of some files; empty where there are no files.
-
-        Raises:
-            InputError: a file has a row that cannot be used.
-        """
+        """Return why no symbol has a bar, the first reason of each of some files; empty where there are no files."""
         reported = [found for symbol in self.symbols()[:MOST_SHOWN] if (found := self.repairs(symbol))]
         return "; ".join(found[0] + (f" (+{len(found) - 1} more)" if len(found) > 1 else "") for found in reported)
 
@@ -250,11 +220,7 @@ class CsvBars:
         return tuple(self.taken_as(symbol) for symbol in sorted(self._series) if symbol in self._files)
 
     def taken_as(self, symbol: str) -> str:
-        """Return in a few words what the symbol's file was taken for.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return in a few words what the symbol's file was taken for."""
         series = self._load(symbol)
         paths = self._files.get(_key(symbol))
         return f"{paths[0].name}: {', '.join(series.notes)}" if paths else ""
@@ -283,11 +249,7 @@ class CsvBars:
         return self._splits
 
     def unknown_split(self, symbol: str) -> UnknownSplit | None:
-        """Return why the bars of *symbol* end before those of its file; None where they do not.
-
-        Raises:
-            InputError: the symbol's file has a row that cannot be used.
-        """
+        """Return why the bars of *symbol* end before those of its file; None where they do not."""
         self._load(symbol)
         return self._splits.get(_key(symbol))
 
@@ -512,11 +474,7 @@ def _named_symbol(path: Path) -> str:
 
 
 def _head(path: Path) -> bytes:
-    """Return the beginning of a file, unpacked, or a binary one whole; nothing when it cannot be read.
-
-    Raises:
-        InputError: it is packed and damaged, or holds several files.
-    """
+    """Return the beginning of a file, unpacked, or a binary one whole; nothing when it cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD)

@@ -156,11 +156,7 @@ def _parts(stream: BinaryIO) -> Iterator[_Part]:
 
 
 def _in_turns(read: Callable[[_Part], None], parts: Iterable[_Part]) -> Iterator[_Part]:
-    """Read *parts*, some at once: numpy works on its arrays without the interpreter's lock. Yield those that are read.
-
-    Raises:
-        NotPlainError: one of them is not plain.
-    """
+    """Read *parts*, some at once, as numpy works without the interpreter's lock, and yield those that are read."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -180,11 +176,7 @@ class _Rows:
     """The columns of a file, filled part by part."""
 
     def __init__(self, most: int, zone: tzinfo, first: str) -> None:
-        """Make room for *most* rows with times such as *first*: memory is taken only where rows are put.
-
-        Raises:
-            NotPlainError: such times are not read here.
-        """
+        """Make room for *most* rows with times such as *first*: memory is taken only where rows are put."""
         import numpy as np
 
         self.zone = zone
@@ -199,11 +191,7 @@ class _Rows:
         self.numbers = tuple(ExactNumbers(np.zeros(most, np.int64), np.zeros(most, np.uint8)) for _ in range(5))
 
     def add(self, part: _Part, width: int, delimiter: int, time: int, places: Sequence[int]) -> None:
-        """Read the rows of *part*.
-
-        Raises:
-            NotPlainError: they are not plain.
-        """
+        """Read the rows of *part*."""
         import numpy as np
 
         if b'"' in part.text or part.rows.stop > len(self.times):

@@ -229,11 +229,7 @@ def _how_to_map(table: Table, hints: FileHints) -> str:
 
 
 def _refuse_twice(table: Table, name: str) -> None:
-    """Refuse a price column that stands there twice.
-
-    Raises:
-        InputError: one does.
-    """
+    """Refuse a price column that stands there twice."""
     keys = [plain_name(cell) for cell in table.names]
     for field in ("open", "high", "low", "close", "date", "datetime"):
         if keys.count(field) > 1:
@@ -443,11 +439,7 @@ class _Reader:
         }
 
     def _find_out(self, layouts: Sequence[_Layout], notes: list[str]) -> None:
-        """Find the decimal sign and the order of dates.
-
-        Raises:
-            InputError: nothing decides.
-        """
+        """Find the decimal sign and the order of dates."""
         numbers = [
             layout.columns[field]
             for layout in layouts

@@ -342,11 +342,7 @@ def _why(error: OSError | InputError) -> str:
 
 
 def _free(folder: Folder, name: str) -> str:
-    """Return a name that neither a file in *folder* nor its reasons have: ``a.json``, ``a.1.json``, ...
-
-    Raises:
-        OSError: all of them are taken.
-    """
+    """Return a name that neither a file in *folder* nor its reasons have: ``a.json``, ``a.1.json``, ..."""
     path = PurePath(name)
     room = MOST_LETTERS - len(REASON_END) - len(os.fsencode(path.suffix)) - len(f".{MOST_NAMES}")
     stem, suffix = (_cut(path.stem, room), path.suffix) if room > 0 else (_cut(name, MOST_LETTERS // 2), "")

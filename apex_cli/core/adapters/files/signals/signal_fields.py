@@ -165,11 +165,7 @@ def _prices(value: object) -> tuple[Price, ...]:
 
 
 def _part(at: str, parse: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - as the parser returns
-    """Return what *parse* makes of a part of a field; a refusal says which part.
-
-    Raises:
-        Refused: it cannot be used.
-    """
+    """Return what *parse* makes of a part of a field; a refusal says which part."""
     try:
         return parse(value)
     except Refused as refused:
