@@ -170,12 +170,31 @@ assert means == [1, 2.5] and numpy.linalg.norm([3, 4]) == 5
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["ib_insync", "ib_async"])
+def test_a_client_library_reads_account_statements_once_something_asks_for_that(name: str) -> None:
+    pytest.importorskip(name)
+    code = f"""
+import sys
+import apex_cli
+apex_cli.is_program = True
+from apex_cli.core.adapters.ib.library import load_library
+library = load_library("{name}")
+assert sys.modules.keys().isdisjoint(["http.client", "xml.etree.ElementTree", "{name}.flexreport"])
+assert not hasattr(library, "FlexStatement") and load_library("{name}") is library
+from {name} import FlexError, FlexReport
+import {name}.flexreport as real
+assert (FlexReport, library.FlexError) == (real.FlexReport, real.FlexError) and issubclass(FlexError, Exception)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_in_a_program_of_others_a_client_library_has_numpy_itself() -> None:
     code = """
 from apex_cli.core.adapters.ib.library import load_library
 load_library("ib_insync")
-import eventkit.ops.array, numpy
-assert eventkit.ops.array.np is numpy
+import sys, eventkit.ops.array, numpy
+assert eventkit.ops.array.np is numpy and "ib_insync.flexreport" in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

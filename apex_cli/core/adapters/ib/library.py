@@ -17,6 +17,9 @@ from apex_cli.core.errors import ConfigError
 LIBRARIES = {"ib_insync": "ib_insync", "ib_async": "ib_async"}
 """Library name to the name it is installed by."""
 
+STATEMENTS = ("FlexError", "FlexReport")
+"""What both libraries take from their reader of account statements."""
+
 
 def load_library(name: str) -> ModuleType:
     """Import and return the library called *name*.
@@ -29,7 +32,7 @@ def load_library(name: str) -> ModuleType:
     """
     _preset_loop()
     try:
-        with _numpy_when_used():
+        with _numpy_when_used(), _statements_when_used(name):
             return import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -47,7 +50,7 @@ def _numpy_when_used() -> Iterator[None]:
     numpy takes longer than all the rest. In a program of others, and with other threads, which may want the real one
     at this moment, it is.
     """
-    if "numpy" in sys.modules or not apex_cli.is_program or threading.active_count() > 1:
+    if "numpy" in sys.modules or not _is_alone():
         yield
         return
     stand_in = ModuleType("numpy")
@@ -58,6 +61,40 @@ def _numpy_when_used() -> Iterator[None]:
     finally:
         if sys.modules.get("numpy") is stand_in:
             del sys.modules["numpy"]
+
+
+@contextmanager
+def _statements_when_used(library: str) -> Iterator[None]:
+    """Let *library* have its reader of account statements, with HTTP, e-mail and XML, only once something uses it.
+
+    Not in a program of others, nor with other threads, as for numpy.
+    """
+    name = f"{library}.flexreport"
+    if library in sys.modules or not _is_alone():
+        yield
+        return
+    stand_in = ModuleType(name)
+    vars(stand_in).update(dict.fromkeys(STATEMENTS))
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+    package = sys.modules[library]
+
+    def when_used(attribute: str) -> object:
+        if attribute in STATEMENTS:
+            return getattr(import_module(name), attribute)
+        raise AttributeError(f"module {library!r} has no attribute {attribute!r}")
+
+    for each in STATEMENTS:
+        delattr(package, each)
+    package.__getattr__ = when_used  # type: ignore[method-assign]
+
+
+def _is_alone() -> bool:
+    """Return whether nobody else's code can see what is not there yet."""
+    return apex_cli.is_program and threading.active_count() == 1
 
 
 def _preset_loop() -> None:
