@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import pending_names
-from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, flag, positive
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.reason import Reason
@@ -31,14 +31,11 @@ def approve(
             metavar="[ID]...", help="Numbers of the list, symbols, or approval ids.", autocompletion=pending_names
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve.")] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="Reject.")] = False,
+    yes: Annotated[bool, flag("Approve.", "--yes", "-y")] = False,
+    reject: Annotated[bool, flag("Reject.", "--reject")] = False,
     reason: Annotated[str, typer.Option(help="Why it is rejected.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
-    quantity: Annotated[
-        Decimal | None,
-        typer.Option(parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out."),
-    ] = None,
+    everything: Annotated[bool, flag("Everything that waits.", "--all")] = False,
+    quantity: Annotated[Decimal | None, positive("UNITS", "Another size than the one worked out.")] = None,
     wait: HandOverOption = 30,
 ) -> None:
     """Approve or reject. Price, size and every check are looked at again first.

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, YesOption, command, positive_decimal
-from apex_cli.commands.options import fraction as parse_fraction
+from apex_cli.commands.options import Call, HandOverOption, YesOption, command, flag, part, positive
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.screen.output import Output
@@ -26,16 +25,10 @@ def close(
     symbols: Annotated[
         list[str] | None, typer.Argument(help="Symbols, or the # of apex positions.", autocompletion=held_names)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Close every position.")] = False,
-    fraction: Annotated[
-        Decimal | None, typer.Option(parser=parse_fraction, metavar="FRACTION", help="Part to close; 0.5 is half.")
-    ] = None,
-    quantity: Annotated[
-        Decimal | None, typer.Option(parser=positive_decimal, metavar="UNITS", help="Units to close.")
-    ] = None,
-    limit: Annotated[
-        Decimal | None, typer.Option(parser=positive_decimal, metavar="PRICE", help="Worst price; rests beside a stop.")
-    ] = None,
+    everything: Annotated[bool, flag("Close every position.", "--all")] = False,
+    fraction: Annotated[Decimal | None, part("Part to close; 0.5 is half.")] = None,
+    quantity: Annotated[Decimal | None, positive("UNITS", "Units to close.")] = None,
+    limit: Annotated[Decimal | None, positive("PRICE", "Worst price; rests beside a stop.")] = None,
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: YesOption = False,
     wait: HandOverOption = 30,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from apex_cli.app.resources import write_page
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag
 from apex_cli.core.errors import ConfigError, InputError, NothingToDo
 from apex_cli.core.text.fields import Problem, Reader
 from apex_cli.core.text.problems import suggest
@@ -36,7 +36,7 @@ HIDDEN = frozenset({"broker.ib.account"})
 @command("config show", "--changed", app=app)
 def show(
     call: Call,
-    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
+    changed: Annotated[bool, flag("Only what differs from the defaults.", "--changed")] = False,
 ) -> None:
     """Show what is configured: the file, the profile and the variables together."""
     settings = call.settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from apex_cli.commands.options import Call, HandOverOption, command, whole
+from apex_cli.commands.options import Call, HandOverOption, command, count, flag
 from apex_cli.core.errors import InputError, require_extra
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -51,15 +51,15 @@ class Theme(StrEnum):
 def dashboard(
     call: Call,
     control: Annotated[
-        bool, typer.Option("--control", help="Let keys approve, reject, halt, reduce and resume; each asks first.")
+        bool, flag("Let keys approve, reject, halt, reduce and resume; each asks first.", "--control")
     ] = False,
     theme: Annotated[Theme, typer.Option(help="Ground of the screen; key t changes it.")] = Theme.DARK,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve it to a browser on this computer.")] = False,
+    serve: Annotated[bool, flag("Serve it to a browser on this computer.", "--serve")] = False,
     host: Annotated[
         str,
         typer.Option(help=f"Address to serve on; another than this computer's needs a token in ${TOKEN_VARIABLE}."),
     ] = LOOPBACK,
-    port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER", help="Port to serve on.")] = 8421,
+    port: Annotated[int, count("Port to serve on.", low=1, high=65535)] = 8421,
     public_url: Annotated[
         str, typer.Option(help="Address visitors type, where it is another: behind a proxy, or with --host 0.0.0.0.")
     ] = "",

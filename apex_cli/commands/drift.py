@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, day, fraction
+from apex_cli.commands.options import Call, command, option, part, session
 from apex_cli.core.errors import ConfigError
 
 
@@ -18,28 +18,17 @@ def drift(
     call: Call,
     signals: Annotated[
         list[Path] | None,
-        typer.Option(
+        option(
+            "FILE",
+            "File or folder of every signal that there was, received or not; repeatable. Default: the journal's.",
             "--signals",
             "-s",
-            metavar="FILE",
-            help="File or folder of every signal that there was, received or not; repeatable. Default: the journal's.",
         ),
     ] = None,
-    bars: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
-    ] = None,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", parser=day, help="First session. Default: the journal's."),
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", parser=day, help="Last session. Default: the journal's.")
-    ] = None,
-    tolerance: Annotated[
-        Decimal,
-        typer.Option(parser=fraction, metavar="FRACTION", help="Part of the price by which a fill may differ."),
-    ] = Decimal("0.001"),
+    bars: Annotated[Path | None, option("DIR", "Folder with one SYMBOL.csv each. Default: prices.bars_dir.")] = None,
+    first: Annotated[datetime | None, session("First session. Default: the journal's.", "--from")] = None,
+    last: Annotated[datetime | None, session("Last session. Default: the journal's.", "--to")] = None,
+    tolerance: Annotated[Decimal, part("Part of the price by which a fill may differ.")] = Decimal("0.001"),
     seed: Annotated[int, typer.Option(help="For the intervals.")] = 1,
 ) -> None:
     """Compare live trading with a replay of the same days: signals missed, fills, exits, expectancy."""

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
 from typing import Annotated
 
-import typer
-
-from apex_cli.commands.options import Call, command, whole
+from apex_cli.commands.options import Call, command, count, flag, option
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.reason import Reason
 
@@ -21,18 +19,12 @@ NEWEST = 20
 @command("events", "--follow --json --after 1042")
 def events(
     call: Call,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing what happens; Ctrl-C ends.")] = False,
+    follow: Annotated[bool, flag("Keep showing what happens; Ctrl-C ends.", "--follow", "-f")] = False,
     after: Annotated[
         int | None,
-        typer.Option(
-            parser=whole(0),
-            metavar="NUMBER",
-            help=f"Begin behind the event with this number, 0 with the first. Default: the newest {NEWEST}.",
-        ),
+        count(f"Begin behind the event with this number, 0 with the first. Default: the newest {NEWEST}.", low=0),
     ] = None,
-    kind: Annotated[
-        list[str] | None, typer.Option(metavar="KIND", help="Only events of this kind, such as fill; repeatable.")
-    ] = None,
+    kind: Annotated[list[str] | None, option("KIND", "Only events of this kind, such as fill; repeatable.")] = None,
 ) -> None:
     """Show the events of the journal; with --json each is a line of JSON, with a number to continue from."""
     from apex_cli.app.journal_feed import JournalFeed

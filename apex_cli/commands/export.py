@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import InputError
 
 BINARY = {"parquet", "xlsx"}
@@ -17,10 +17,8 @@ BINARY = {"parquet", "xlsx"}
 def export(
     call: Call,
     what: Annotated[str, typer.Argument(metavar="WHAT", help="trades, fills, orders, equity or lots.")],
-    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, json, parquet or xlsx.")] = "csv",
-    target: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write. Default: standard output.")
-    ] = None,
+    form: Annotated[str, option("FORMAT", "csv, json, parquet or xlsx.", "--format")] = "csv",
+    target: Annotated[Path | None, option("FILE", "Where to write. Default: standard output.", "--out")] = None,
 ) -> None:
     """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""
     from apex_cli.app.exports import ExportKind, export_table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import ExitStatus, InputError
 
 
@@ -15,9 +15,7 @@ from apex_cli.core.errors import ExitStatus, InputError
 def files(
     call: Call,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Prices, trades or signals; - reads standard input.")],
-    kind: Annotated[
-        str | None, typer.Option("--as", metavar="KIND", help="prices, executions or signals. Default: found out.")
-    ] = None,
+    kind: Annotated[str | None, option("KIND", "prices, executions or signals. Default: found out.", "--as")] = None,
 ) -> None:
     """Show how a file is read: its kind, columns, first rows, problems, and the mapping to write. Changes nothing."""
     from apex_cli.app.file_report import look_at_file

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, positive_decimal, seconds, whole
+from apex_cli.commands.options import Call, command, count, flag, option, positive, positive_decimal, seconds
 from apex_cli.presenters.screen.blocks import Line
 
 if TYPE_CHECKING:
@@ -32,41 +32,26 @@ def _rate(text: str) -> tuple[str, Decimal]:
 @command("gateway", "--bars bars --pace 5 --state gateway.json", config=False)
 def gateway(
     call: Call,
-    port: Annotated[
-        int,
-        typer.Option(parser=whole(0, 65535), metavar="NUMBER", help="Port; 0 takes a free one and reports it."),
-    ] = 4002,
+    port: Annotated[int, count("Port; 0 takes a free one and reports it.", low=0, high=65535)] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
-    bars: Annotated[Path | None, typer.Option(metavar="DIR", help="SYMBOL.csv files: prices and history.")] = None,
+    bars: Annotated[Path | None, option("DIR", "SYMBOL.csv files: prices and history.")] = None,
     pace: Annotated[
         float, typer.Option(parser=seconds, metavar="SECONDS", help="Time for each bar; 0 stands at the last close.")
     ] = 0,
     account: Annotated[str, typer.Option(help="Account id as reported to clients.")] = "DU1234567",
-    cash: Annotated[
-        Decimal, typer.Option(parser=positive_decimal, metavar="AMOUNT", help="Cash of a new account.")
-    ] = Decimal(100_000),
+    cash: Annotated[Decimal, positive("AMOUNT", "Cash of a new account.")] = Decimal(100_000),
     base: Annotated[str, typer.Option(parser=_currency, metavar="CURRENCY", help="Currency of a new account.")] = "USD",
     rate: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="CURRENCY=VALUE", help="Worth of another currency in it, until a pair has a price; repeatable."
-        ),
+        option("CURRENCY=VALUE", "Worth of another currency in it, until a pair has a price; repeatable."),
     ] = None,
-    cash_account: Annotated[bool, typer.Option("--cash-account", help="No margin and no short sales.")] = False,
-    state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the books there; without it they end with the process.")
-    ] = None,
+    cash_account: Annotated[bool, flag("No margin and no short sales.", "--cash-account")] = False,
+    state: Annotated[Path | None, option("FILE", "Keep the books there; without it they end with the process.")] = None,
     volatility: Annotated[
         Decimal | None,
-        typer.Option(
-            parser=positive_decimal,
-            metavar="PART",
-            help="A year's volatility that prices options, such as 0.3; without it that of their bars.",
-        ),
+        positive("PART", "A year's volatility that prices options, such as 0.3; without it that of their bars."),
     ] = None,
-    control: Annotated[
-        bool, typer.Option("--control", help="For tests: take commands as JSON lines on standard input.")
-    ] = False,
+    control: Annotated[bool, flag("For tests: take commands as JSON lines on standard input.", "--control")] = False,
 ) -> None:
     """Serve a paper account that ib_insync, ib_async and other TWS clients trade on; Ctrl-C ends it.
 

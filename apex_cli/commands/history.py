@@ -10,7 +10,7 @@ import typer
 
 from apex_cli.app.resources import open_journal
 from apex_cli.commands.completion import strategy_names
-from apex_cli.commands.options import Call, command, day, whole
+from apex_cli.commands.options import Call, command, count, session
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.spelling import same_security
 
@@ -20,13 +20,8 @@ def history(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Only this strategy.", autocompletion=strategy_names)] = None,
-    since: Annotated[datetime | None, typer.Option(parser=day, help="Closed on this day or later.")] = None,
-    last: Annotated[
-        int,
-        typer.Option(
-            parser=whole(1, 1_000_000), metavar="NUMBER", help="How many round trips to list; the sums count all."
-        ),
-    ] = 50,
+    since: Annotated[datetime | None, session("Closed on this day or later.")] = None,
+    last: Annotated[int, count("How many round trips to list; the sums count all.", low=1, high=1_000_000)] = 50,
 ) -> None:
     """Show closed round trips and statistics."""
     from apex_cli.core.positions.performance import Tally

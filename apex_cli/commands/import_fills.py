@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import AccountOption, Call, command
+from apex_cli.commands.options import AccountOption, Call, command, option
 from apex_cli.core.errors import InputError
 
 
@@ -23,10 +23,8 @@ def import_fills(
     ] = None,
     flex_query: Annotated[
         str | None,
-        typer.Option(
-            "--flex-query",
-            metavar="ID",
-            help="Fetch the report of this Flex query from Interactive Brokers. Needs APEX_FLEX_TOKEN.",
+        option(
+            "ID", "Fetch the report of this Flex query from Interactive Brokers. Needs APEX_FLEX_TOKEN.", "--flex-query"
         ),
     ] = None,
     account: AccountOption = None,

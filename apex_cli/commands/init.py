@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag, option
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.wording import visible
@@ -19,37 +19,26 @@ if TYPE_CHECKING:
     from apex_cli.settings.first import FirstAnswers, Question
 
 
-CAPITAL = Annotated[str | None, typer.Option(metavar="USD", help="Capital that sizes are a part of. Default: 3000.")]
-RISK = Annotated[str | None, typer.Option(metavar="PERCENT", help="Percent of it lost when a stop is hit. Default: 1.")]
-MODE = Annotated[str | None, typer.Option(metavar="simulation|paper", help="Where orders go. Default: simulation.")]
+CAPITAL = Annotated[str | None, option("USD", "Capital that sizes are a part of. Default: 3000.")]
+RISK = Annotated[str | None, option("PERCENT", "Percent of it lost when a stop is hit. Default: 1.")]
+MODE = Annotated[str | None, option("simulation|paper", "Where orders go. Default: simulation.")]
 PORT = Annotated[
-    str | None,
-    typer.Option(metavar="PORT", help="Of TWS or IB Gateway, on paper. Default: the one that listens, else 7497."),
+    str | None, option("PORT", "Of TWS or IB Gateway, on paper. Default: the one that listens, else 7497.")
 ]
-ACCOUNT = Annotated[
-    str | None, typer.Option(metavar="ID", help="Paper account that orders may leave for. Default: the only one.")
-]
-BASE = Annotated[
-    str | None, typer.Option(metavar="lower|equity|fixed", help="On paper, what sizes count with. Default: lower.")
-]
-PRICES = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of price files, in simulation. Default: none.")]
-SIGNALS = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Folder that signal files are dropped into. Default: signals.")
-]
-PHONE = Annotated[
-    str | None, typer.Option(metavar="none|telegram|apprise", help="How messages reach you. Default: none.")
-]
+ACCOUNT = Annotated[str | None, option("ID", "Paper account that orders may leave for. Default: the only one.")]
+BASE = Annotated[str | None, option("lower|equity|fixed", "On paper, what sizes count with. Default: lower.")]
+PRICES = Annotated[str | None, option("DIR", "Folder of price files, in simulation. Default: none.")]
+SIGNALS = Annotated[str | None, option("DIR", "Folder that signal files are dropped into. Default: signals.")]
+PHONE = Annotated[str | None, option("none|telegram|apprise", "How messages reach you. Default: none.")]
 
 
 @command("init", "trading --yes --capital 5000 --risk 0.5", config=False)
 def init(
     call: Call,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to; made when missing.")] = Path(),
-    demo: Annotated[bool, typer.Option("--demo", help="With real daily bars and signals that fit them.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Write every key with its default, and ask nothing.")] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Ask nothing: options and defaults are the answers.")
-    ] = False,
+    demo: Annotated[bool, flag("With real daily bars and signals that fit them.", "--demo")] = False,
+    full: Annotated[bool, flag("Write every key with its default, and ask nothing.", "--full")] = False,
+    yes: Annotated[bool, flag("Ask nothing: options and defaults are the answers.", "--yes", "-y")] = False,
     capital: CAPITAL = None,
     risk: RISK = None,
     mode: MODE = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, whole
+from apex_cli.commands.options import Call, command, count, flag
 from apex_cli.core.errors import require_extra
 from apex_cli.core.model.reason import Reason
 
@@ -26,9 +26,9 @@ THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
 def listen(
     call: Call,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = LOOPBACK,
-    port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER", help="Port to serve on.")] = 8422,
+    port: Annotated[int, count("Port to serve on.", low=1, high=65535)] = 8422,
     control: Annotated[
-        bool, typer.Option("--control", help="Let those who know APEX_LISTEN_CONTROL_TOKEN answer approvals.")
+        bool, flag("Let those who know APEX_LISTEN_CONTROL_TOKEN answer approvals.", "--control")
     ] = False,
 ) -> None:
     """Take signals over HTTP until Ctrl-C: each is answered once it is safely kept, and decided by the run.

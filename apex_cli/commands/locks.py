@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag, option
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.protections import TradeLock
 
@@ -16,16 +16,10 @@ def locks(
     call: Call,
     lift: Annotated[
         list[str] | None,
-        typer.Option(
-            "--lift",
-            metavar="LOCK",
-            help="Lift it: its id, a beginning of it, or the security or strategy that is locked.",
-        ),
+        option("LOCK", "Lift it: its id, a beginning of it, or the security or strategy that is locked.", "--lift"),
     ] = None,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why it is lifted; --lift needs it.")] = "",
-    everything: Annotated[
-        bool, typer.Option("--all", help="Those that are over or lifted, of the last 10 sessions, too.")
-    ] = False,
+    everything: Annotated[bool, flag("Those that are over or lifted, of the last 10 sessions, too.", "--all")] = False,
 ) -> None:
     """Show what is locked after closed trades, and until when; exits are never locked.
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import ConfigError, InputError, require_extra
 from apex_cli.core.model.agent import NAME_RULE, agent_name
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 @command("mcp", "--agent claude")
 def mcp(
     call: Call,
-    agent: Annotated[str, typer.Option(metavar="NAME", help=f"Who comes through this door: {NAME_RULE}.")] = "agent",
+    agent: Annotated[str, option("NAME", f"Who comes through this door: {NAME_RULE}.")] = "agent",
 ) -> None:
     """Let an agent look and propose, by the Model Context Protocol over standard input and output.
 

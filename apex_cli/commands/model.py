@@ -14,19 +14,14 @@ from apex_cli.app.pipeline import (
     require_ml,
     training_symbols,
 )
-from apex_cli.commands.options import Call, command, whole
+from apex_cli.commands.options import Call, command, count, flag, option
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at, train and go back to prediction models.")
 
 SymbolsOption = Annotated[
-    str,
-    typer.Option(
-        "--symbols",
-        metavar="A,B,...",
-        help="Train on these. Default: scanners.watch_list, else every symbol with bars.",
-    ),
+    str, option("A,B,...", "Train on these. Default: scanners.watch_list, else every symbol with bars.", "--symbols")
 ]
 
 
@@ -43,7 +38,7 @@ def status(call: Call) -> None:
 def train(
     call: Call,
     symbols: SymbolsOption = "",
-    if_due: Annotated[bool, typer.Option("--if-due", help="Only when it is time to: for cron.")] = False,
+    if_due: Annotated[bool, flag("Only when it is time to: for cron.", "--if-due")] = False,
 ) -> None:
     """Train on the bars of all symbols together, and use the new model from now on."""
     out, settings = call.out, call.settings
@@ -66,9 +61,7 @@ def train(
 @command("model rollback", app=app)
 def rollback(
     call: Call,
-    to: Annotated[
-        int | None, typer.Option("--to", parser=whole(1), metavar="NUMBER", help="Version. Default: the one before.")
-    ] = None,
+    to: Annotated[int | None, count("Version. Default: the one before.", "--to", low=1)] = None,
 ) -> None:
     """Go back to an earlier model; nothing is trained by itself until that one is old."""
     out, settings = call.out, call.settings

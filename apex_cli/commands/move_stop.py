@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.close import check_numbers
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, YesOption, command, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, YesOption, command, flag, positive_decimal
 from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.presenters.screen.output import Output
 
@@ -26,8 +26,8 @@ def move_stop(
     price: Annotated[
         Decimal | None, typer.Argument(parser=positive_decimal, metavar="[PRICE]", help="Where to.")
     ] = None,
-    break_even: Annotated[bool, typer.Option("--break-even", help="To the entry price.")] = False,
-    wider: Annotated[bool, typer.Option("--wider", help="Also where more may be lost than before.")] = False,
+    break_even: Annotated[bool, flag("To the entry price.", "--break-even")] = False,
+    wider: Annotated[bool, flag("Also where more may be lost than before.", "--wider")] = False,
     yes: YesOption = False,
     wait: HandOverOption = 30,
 ) -> None:

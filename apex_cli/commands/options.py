@@ -80,6 +80,36 @@ def seconds(text: str | float) -> float:
     return value
 
 
+def option(metavar: str, about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option with a value that the help calls *metavar*; without *names* it has that of its parameter."""
+    return typer.Option(*names, metavar=metavar, help=about)
+
+
+def flag(about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option without a value."""
+    return typer.Option(*names, help=about)
+
+
+def positive(metavar: str, about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option for a price, an amount or units."""
+    return typer.Option(*names, parser=positive_decimal, metavar=metavar, help=about)
+
+
+def part(about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option for a fraction."""
+    return typer.Option(*names, parser=fraction, metavar="FRACTION", help=about)
+
+
+def count(about: str, *names: str, low: int, high: int | None = None) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option for a whole number from *low* to *high*."""
+    return typer.Option(*names, parser=whole(low, high), metavar="NUMBER", help=about)
+
+
+def session(about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option for a day."""
+    return typer.Option(*names, parser=day, help=about)
+
+
 WaitOption = Annotated[
     float,
     typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),
@@ -94,34 +124,23 @@ HandOverOption = Annotated[
     ),
 ]
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, flag("Do not ask.", "--yes", "-y")]
 BenchmarkOption = Annotated[
-    str | None,
-    typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
+    str | None, option("SYMBOL", "Compare on the page with this one. Default: SPY, if it has bars.")
 ]
-AccountOption = Annotated[
-    str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
-]
+AccountOption = Annotated[str | None, option("ID", "The account that counts, where a file holds several.")]
 
 LIVE = Annotated[
-    bool,
-    typer.Option("--live", help="Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1."),
+    bool, flag("Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1.", "--live")
 ]
 CONFIG = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Default: $APEX_CONFIG, ./config.yaml, your config folder."),
 ]
-PROFILE = Annotated[
-    str,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="sim, paper, live or one of yours. Also: $APEX_PROFILE.",
-    ),
-]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result, warnings and errors.")]
-VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
+PROFILE = Annotated[str, option("NAME", "sim, paper, live or one of yours. Also: $APEX_PROFILE.", "--profile")]
+JSON = Annotated[bool, flag("Print one JSON object on standard output.", "--json")]
+QUIET = Annotated[bool, flag("Say nothing but the result, warnings and errors.", "--quiet", "-q")]
+VERBOSE = Annotated[bool, flag("Say more on the way.", "--verbose", "-v")]
 
 
 class Call:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag
 from apex_cli.core.model.spelling import same_security
 
 
@@ -14,7 +14,7 @@ from apex_cli.core.model.spelling import same_security
 def orders(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Finished orders of the last sessions, too.")] = False,
+    everything: Annotated[bool, flag("Finished orders of the last sessions, too.", "--all")] = False,
 ) -> None:
     """Show working orders."""
     from apex_cli.app.resources import badge_in, open_store

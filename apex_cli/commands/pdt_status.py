@@ -6,9 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from apex_cli.commands.options import AccountOption, Call, command
+from apex_cli.commands.options import AccountOption, Call, command, option
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -21,24 +19,17 @@ def pdt_status(
     call: Call,
     from_file: Annotated[
         Path | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help="Evaluate an account described in a JSON or YAML file; apex's own state is ignored.",
-        ),
+        option("FILE", "Evaluate an account described in a JSON or YAML file; apex's own state is ignored.", "--from"),
     ] = None,
     executions: Annotated[
         Path | None,
-        typer.Option(
-            "--executions",
-            metavar="FILE",
-            help="Count the trades in a report or list of your broker; the state is not looked at.",
+        option(
+            "FILE", "Count the trades in a report or list of your broker; the state is not looked at.", "--executions"
         ),
     ] = None,
     account: AccountOption = None,
     as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", metavar="TIME", help="With an offset: 2026-11-24T10:30:00-05:00. Default: now."),
+        str | None, option("TIME", "With an offset: 2026-11-24T10:30:00-05:00. Default: now.", "--as-of")
     ] = None,
 ) -> None:
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""

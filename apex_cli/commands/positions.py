@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-import typer
-
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock
@@ -17,7 +15,7 @@ from apex_cli.settings.sections import Settings
 @command("positions", "--watch")
 def positions(
     call: Call,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing; Ctrl-C ends.")] = False,
+    watch: Annotated[bool, flag("Keep showing; Ctrl-C ends.", "--watch", "-w")] = False,
 ) -> None:
     """Show open positions with P&L, R, stop, target and protection overnight."""
     out, settings = call.out, call.settings

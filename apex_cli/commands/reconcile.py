@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, flag, option, positive, positive_decimal
 from apex_cli.core.errors import ExitStatus, InputError
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
@@ -19,21 +19,14 @@ from apex_cli.presenters.screen.output import Output
 @command("reconcile", "--repair")
 def reconcile(
     call: Call,
-    repair: Annotated[bool, typer.Option("--repair", help="Correct what needs no decision of yours.")] = False,
-    adopt: Annotated[str, typer.Option("--adopt", metavar="SYMBOL", help="The broker's position is ours now.")] = "",
-    ignore: Annotated[str, typer.Option("--ignore", metavar="SYMBOL", help="The broker's position is not ours.")] = "",
-    split: Annotated[str, typer.Option("--split", metavar="SYMBOL", help="Take over a split, as proposed.")] = "",
-    stop: Annotated[
-        Decimal | None, typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop of what is adopted.")
-    ] = None,
-    no_stop: Annotated[bool, typer.Option("--no-stop", help="Adopt without a stop, and be alarmed.")] = False,
+    repair: Annotated[bool, flag("Correct what needs no decision of yours.", "--repair")] = False,
+    adopt: Annotated[str, option("SYMBOL", "The broker's position is ours now.", "--adopt")] = "",
+    ignore: Annotated[str, option("SYMBOL", "The broker's position is not ours.", "--ignore")] = "",
+    split: Annotated[str, option("SYMBOL", "Take over a split, as proposed.", "--split")] = "",
+    stop: Annotated[Decimal | None, positive("PRICE", "Stop of what is adopted.")] = None,
+    no_stop: Annotated[bool, flag("Adopt without a stop, and be alarmed.", "--no-stop")] = False,
     price: Annotated[
-        Decimal | None,
-        typer.Option(
-            parser=positive_decimal,
-            metavar="PRICE",
-            help="What the difference was traded at, if the broker does not report.",
-        ),
+        Decimal | None, positive("PRICE", "What the difference was traded at, if the broker does not report.")
     ] = None,
     wait: HandOverOption = 30,
 ) -> None:

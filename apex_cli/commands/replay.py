@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import BenchmarkOption, Call, command, day, whole
+from apex_cli.commands.options import BenchmarkOption, Call, command, count, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -24,25 +24,20 @@ if TYPE_CHECKING:
 FILL_KEY = "APEX_REPLAY__FILL"
 
 BarsOption = Annotated[
-    Path | None,
-    typer.Option("--bars", metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
+    Path | None, option("DIR", "Folder with one SYMBOL.csv each. Default: prices.bars_dir.", "--bars")
 ]
 SignalsOption = Annotated[
-    list[Path] | None,
-    typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
+    list[Path] | None, option("FILE", "Signal file, by its timestamps; repeatable.", "--signals", "-s")
 ]
 ActionsOption = Annotated[
-    Path | None,
-    typer.Option("--actions", metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
+    Path | None, option("FILE", "Splits and dividends: a CSV file of symbol, date, kind, value.", "--actions")
 ]
 RuleOption = Annotated[
     str | None,
     typer.Option("--rule", help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
 ]
-FromOption = Annotated[
-    datetime | None, typer.Option("--from", parser=day, help="First session. Default: the first bar.")
-]
-ToOption = Annotated[datetime | None, typer.Option("--to", parser=day, help="Last session. Default: the last bar.")]
+FromOption = Annotated[datetime | None, session("First session. Default: the first bar.", "--from")]
+ToOption = Annotated[datetime | None, session("Last session. Default: the last bar.", "--to")]
 
 
 @command("replay", "--bars bars --from 2004-01-01 --html replay.html")
@@ -51,8 +46,7 @@ def replay(
     bars: BarsOption = None,
     signals: SignalsOption = None,
     strategy: Annotated[
-        str | None,
-        typer.Option(metavar="MODULE:FUNCTION", help="A strategy of yours alone, as scanners.strategies names it."),
+        str | None, option("MODULE:FUNCTION", "A strategy of yours alone, as scanners.strategies names it.")
     ] = None,
     rule: RuleOption = None,
     first: FromOption = None,
@@ -62,34 +56,20 @@ def replay(
     ] = None,
     actions: ActionsOption = None,
     seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")
-    ] = None,
-    png: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write one picture: key numbers, curves. Extra: png.")
-    ] = None,
+    html: Annotated[Path | None, option("FILE", "Also write a page with curves and every trade.")] = None,
+    png: Annotated[Path | None, option("FILE", "Also write one picture: key numbers, curves. Extra: png.")] = None,
     benchmark: BenchmarkOption = None,
     sweep: Annotated[
-        Path | None,
-        typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
+        Path | None, option("GRID", "YAML of settings and the values to try: one replay each combination.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="NUMBER", help="Processes of a sweep. Default: one a core.")
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Sweep on a Dask cluster: its scheduler. Extra: cluster."),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write every combination of a sweep as a table.")
-    ] = None,
+    jobs: Annotated[int | None, count("Processes of a sweep. Default: one a core.", low=1)] = None,
+    dask: Annotated[str | None, option("ADDRESS", "Sweep on a Dask cluster: its scheduler. Extra: cluster.")] = None,
+    csv: Annotated[Path | None, option("FILE", "Also write every combination of a sweep as a table.")] = None,
     walk_forward: Annotated[
-        str | None,
-        typer.Option(metavar="PAST/FUTURE", help="Sweep each past, judge its best in the time after it: 3y/1y."),
+        str | None, option("PAST/FUTURE", "Sweep each past, judge its best in the time after it: 3y/1y.")
     ] = None,
     hold_out: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="Keep the end from the sweep, and replay the best setting there: 1y."),
+        str | None, option("SPAN", "Keep the end from the sweep, and replay the best setting there: 1y.")
     ] = None,
 ) -> None:
     """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""

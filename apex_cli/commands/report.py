@@ -8,10 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from apex_cli.app.resources import badge_of, open_journal
-from apex_cli.commands.options import BenchmarkOption, Call, command, day
+from apex_cli.commands.options import BenchmarkOption, Call, command, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -25,15 +23,11 @@ if TYPE_CHECKING:
 @command("report", "--from 2026-11-01 --html november.html")
 def report(
     call: Call,
-    first: Annotated[datetime | None, typer.Option("--from", parser=day, help="First session.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", parser=day, help="Last session.")] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page with charts, to be read or printed."),
-    ] = None,
+    first: Annotated[datetime | None, session("First session.", "--from")] = None,
+    last: Annotated[datetime | None, session("Last session.", "--to")] = None,
+    html: Annotated[Path | None, option("FILE", "Write a page with charts, to be read or printed.", "--html")] = None,
     png: Annotated[
-        Path | None,
-        typer.Option("--png", metavar="FILE", help="Write one picture: key numbers and charts. Extra: png."),
+        Path | None, option("FILE", "Write one picture: key numbers and charts. Extra: png.", "--png")
     ] = None,
     benchmark: BenchmarkOption = None,
 ) -> None:

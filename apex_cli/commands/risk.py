@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from apex_cli.commands.options import Call, command
+from apex_cli.commands.options import Call, command, flag
 
 
 @command("risk", "--json")
 def risk(
     call: Call,
     ask: Annotated[
-        bool, typer.Option("--ask", help="Ask the broker for a year of daily bars of what is held, instead of files.")
+        bool, flag("Ask the broker for a year of daily bars of what is held, instead of files.", "--ask")
     ] = False,
 ) -> None:
     """Show open risk by group, what moves together, the worst day, gaps through the stops, and distance to limits."""

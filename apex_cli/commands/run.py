@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, WaitOption, command, day, whole
+from apex_cli.commands.options import Call, WaitOption, command, count, flag, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.settings.sections import Settings
 
@@ -17,25 +17,18 @@ from apex_cli.settings.sections import Settings
 @command("run", "--once --signals signals.json --dry-run", live=True)
 def run(
     call: Call,
-    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,
-    until: Annotated[
-        str | None, typer.Option(metavar="HH:MM", help="End at this time, New York; 00:00 is midnight.")
-    ] = None,
+    once: Annotated[bool, flag("Work off what is there, then end: for cron.", "--once")] = False,
+    until: Annotated[str | None, option("HH:MM", "End at this time, New York; 00:00 is midnight.")] = None,
     signals: Annotated[
-        list[str] | None,
-        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, or - for standard input; repeatable."),
+        list[str] | None, option("FILE", "Signal file, or - for standard input; repeatable.", "--signals", "-s")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; change nothing at all.")] = False,
+    dry_run: Annotated[bool, flag("Decide and show; change nothing at all.", "--dry-run")] = False,
     auto: Annotated[
         list[bool] | None,
         typer.Option("--auto/--manual", help="Execute, or ask for each trade. Default: execution.auto_execute."),
     ] = None,
-    max_cycles: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="NUMBER", help="End after this many cycles.")
-    ] = None,
-    bars_until: Annotated[
-        datetime | None, typer.Option(parser=day, help="Simulation: play bars up to this day's close.")
-    ] = None,
+    max_cycles: Annotated[int | None, count("End after this many cycles.", low=1)] = None,
+    bars_until: Annotated[datetime | None, session("Simulation: play bars up to this day's close.")] = None,
     wait: WaitOption = 0,
 ) -> None:
     """Take signals in, decide, size, check, then execute or queue for approval."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.position_size import SizeTerms, size_of
-from apex_cli.commands.options import Call, command, fraction, positive_decimal
+from apex_cli.commands.options import Call, command, part, positive
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
@@ -21,27 +21,16 @@ def size(
     call: Call,
     symbol: Annotated[str, typer.Argument(help="Ticker, pair or option contract.")] = "",
     *,
-    entry: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Entry price.")],
-    stop: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop price.")],
-    target: Annotated[
-        list[Decimal] | None,
-        typer.Option(parser=positive_decimal, metavar="PRICE", help="Target price; repeat for several."),
-    ] = None,
+    entry: Annotated[Decimal, positive("PRICE", "Entry price.")],
+    stop: Annotated[Decimal, positive("PRICE", "Stop price.")],
+    target: Annotated[list[Decimal] | None, positive("PRICE", "Target price; repeat for several.")] = None,
     side: Annotated[
         OrderSide | None,
         typer.Option(case_sensitive=False, help="Default: buy when the stop is below the entry, else sell."),
     ] = None,
-    capital: Annotated[
-        Decimal | None, typer.Option(parser=positive_decimal, metavar="USD", help="Default: risk.capital.")
-    ] = None,
-    risk_pct: Annotated[
-        Decimal | None,
-        typer.Option(parser=fraction, metavar="FRACTION", help="Part of capital at risk; 0.01 is 1 %."),
-    ] = None,
-    max_position_pct: Annotated[
-        Decimal | None,
-        typer.Option(parser=fraction, metavar="FRACTION", help="Part of capital in one position; 0.05 is 5 %."),
-    ] = None,
+    capital: Annotated[Decimal | None, positive("USD", "Default: risk.capital.")] = None,
+    risk_pct: Annotated[Decimal | None, part("Part of capital at risk; 0.01 is 1 %.")] = None,
+    max_position_pct: Annotated[Decimal | None, part("Part of capital in one position; 0.05 is 5 %.")] = None,
     market_type: Annotated[
         MarketType | None, typer.Option(case_sensitive=False, help="Default: as the symbol says, else equity.")
     ] = None,

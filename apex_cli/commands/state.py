@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import executor_lock, make_replay, open_store
-from apex_cli.commands.options import Call, YesOption, command
+from apex_cli.commands.options import Call, YesOption, command, flag, option
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.reason import Reason
@@ -99,8 +99,8 @@ def backup(call: Call) -> None:
 @command("state restore", "--yes", app=app)
 def restore(
     call: Call,
-    to: Annotated[int | None, typer.Option("--to", metavar="GENERATION", help="Begin with this backup.")] = None,
-    from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
+    to: Annotated[int | None, option("GENERATION", "Begin with this backup.", "--to")] = None,
+    from_journal: Annotated[bool, flag("Begin with nothing but the journal.", "--from-journal")] = False,
     yes: YesOption = False,
 ) -> None:
     """Mend a damaged state: newest sound backup, then all that the journal reports since.
