@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 from rich.console import Group
 from rich.text import Text
-from textual import events, work
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -27,6 +28,7 @@ from apex_cli.core.model.wording import visible
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import PositionHistory
+from apex_cli.core.reports.risk_view import RiskView
 from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.keys import PANES, bindings
@@ -77,6 +79,7 @@ from apex_cli.presenters.screen.formats import moment
 from apex_cli.presenters.screen.plots import equity_curve, month_curve, r_histogram, trades_curve
 from apex_cli.presenters.screen.terminal import renderable
 
+T = TypeVar("T")
 SORTS: dict[str, Callable[[PositionView], Any]] = {
     "symbol": lambda view: view.symbol,
     "P&L": lambda view: view.pnl,
@@ -107,7 +110,7 @@ class DashboardApp(App[None]):
         super().__init__()
         self._feed = feed
         self._operator = operator
-        self._acts = PositionActs(self, operator, self._show_error)
+        self._acts = PositionActs(self, operator, self._later)
         self.has_control = has_control
         self._may_take_control = may_take_control
         self._first_theme = THEMES[theme]
@@ -332,34 +335,21 @@ class DashboardApp(App[None]):
         """Show the curve of the month, or that of the day again."""
         self.action_pane("curves")
         if self._month is None:
-            self._read_month()
+            self._later(self._feed.month, self._show_month)
         else:
             self._month = None
             self._draw()
-
-    @work(thread=True)
-    def _read_month(self) -> None:
-        try:
-            month = self._feed.month()
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        self.call_from_thread(self._show_month, month)
 
     def _show_month(self, month: tuple[SessionValue, ...]) -> None:
         self._month = month
         self._draw()
 
-    @work(thread=True)
     def action_risk(self) -> None:
         """Show what is at risk, as ``apex risk`` does."""
-        try:
-            view = self._feed.risk()
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        body = Group(*map(renderable, risk_blocks(view)))
-        self.call_from_thread(self.push_screen, Dialog(f"Risk {moment(view.at)}", body))
+        self._later(self._feed.risk, self._show_risk)
+
+    def _show_risk(self, view: RiskView) -> None:
+        self.push_screen(Dialog(f"Risk {moment(view.at)}", Group(*map(renderable, risk_blocks(view)))))
 
     def action_sort(self) -> None:
         """Sort the positions by the next thing."""
@@ -419,7 +409,8 @@ class DashboardApp(App[None]):
             if line is not None:
                 self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", all_of(line)))
         elif table.id == "positions":
-            self._look_at_position(table.selected)
+            symbol = table.selected
+            self._later(lambda: self._feed.history(symbol), lambda history: self._open_position(symbol, history))
         else:
             self._open_order(seen, table.selected)
 
@@ -437,15 +428,6 @@ class DashboardApp(App[None]):
                 self._acts.confirm_cancel(key)
 
         self.push_screen(ActDialog(key, body, ORDER_ACTS, self._read_only), chosen)
-
-    @work(thread=True)
-    def _look_at_position(self, symbol: str) -> None:
-        try:
-            history = self._feed.history(symbol)
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        self.call_from_thread(self._open_position, symbol, history)
 
     def _open_position(self, symbol: str, history: PositionHistory) -> None:
         seen = self._seen
@@ -489,22 +471,16 @@ class DashboardApp(App[None]):
             self.notify("Nothing waits for approval.")
         elif yes or self._may_act():
             self.notify("Looking at price, size and every check again.", timeout=2)
-            self._preview(chosen, yes=yes)
+            self._later(lambda: self._preview(chosen), lambda found: self._ask(*found, yes=yes))
 
     def _may_act(self) -> bool:
         if not self.has_control:
             self.notify(READ_ONLY if self._may_take_control else "Read-only.", severity="warning")
         return self.has_control
 
-    @work(thread=True)
-    def _preview(self, approval_id: str, *, yes: bool) -> None:
-        try:
-            approval = self._operator.find(approval_id)
-            preview = self._operator.preview(approval)
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        self.call_from_thread(self._ask, approval, preview, yes=yes)
+    def _preview(self, approval_id: str) -> tuple[ApprovalRecord, Preview]:
+        approval = self._operator.find(approval_id)
+        return approval, self._operator.preview(approval)
 
     def _ask(self, approval: ApprovalRecord, preview: Preview, *, yes: bool) -> None:
         signal = approval.opportunity.signal
@@ -524,22 +500,17 @@ class DashboardApp(App[None]):
                 return
             choice, reason = (Choice.APPROVE, "") if yes else (Choice.REJECT, typed)
             ids = (approval.approval_id,)
-            self._answer(Answer(ids=ids, choice=choice, reason=reason, quantity=wanted, by="dashboard"))
+            answer = Answer(ids=ids, choice=choice, reason=reason, quantity=wanted, by="dashboard")
+            self._later(lambda: self._answered(answer), self.notify)
 
         asking = "Another quantity, if you want one (Shift+Tab)" if yes else "Reason (may be empty)"
         doing = "Approve" if yes else "Reject"
         self.push_screen(Confirm(f"{doing} {what}?", body, doing=doing, asking=asking, types_first=not yes), answered)
 
-    @work(thread=True)
-    def _answer(self, answer: Answer) -> None:
-        try:
-            done = self._operator.do(answer).the(Answered)
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        symbol = done.approval.opportunity.signal.instrument.key
+    def _answered(self, answer: Answer) -> str:
+        done = self._operator.do(answer).the(Answered)
         why = f": {done.approval.reason}" if done.approval.reason else ""
-        self.call_from_thread(self.notify, f"{symbol} {done.approval.status}{why}")
+        return f"{done.approval.opportunity.signal.instrument.key} {done.approval.status}{why}"
 
     def action_mode(self, name: str) -> None:
         """Halt, reduce or resume, after asking."""
@@ -549,22 +520,29 @@ class DashboardApp(App[None]):
 
         def confirmed(typed: str | None) -> None:
             if typed is not None:
-                self._set_mode(mode, typed)
+                self._later(lambda: self._operator.set_mode(mode, typed), lambda _: self.notify(meaning))
 
-        body = [Text(f"{mode}: {MODE_MEANINGS[mode]}.")]
+        meaning = f"{mode}: {MODE_MEANINGS[mode]}."
         tone = "primary" if mode is TradingMode.ACTIVE else "error"
         self.push_screen(
-            Confirm(f"{mode}?", body, doing=f"Set {mode}", asking="Reason (may be empty)", tone=tone), confirmed
+            Confirm(f"{mode}?", [Text(meaning)], doing=f"Set {mode}", asking="Reason (may be empty)", tone=tone),
+            confirmed,
         )
 
-    @work(thread=True)
-    def _set_mode(self, mode: TradingMode, reason: str) -> None:
-        try:
-            self._operator.set_mode(mode, reason)
-        except ApexError as error:
-            self.call_from_thread(self._show_error, error)
-            return
-        self.call_from_thread(self.notify, f"{mode}: {MODE_MEANINGS[mode]}.")
+    def _later(
+        self, work: Callable[[], T], show: Callable[[T], None], asks: Mapping[str, Callable[[], None]] | None = None
+    ) -> None:
+        """Do what takes a while beside the screen, and show what came of it, or its error; *asks* instead, by code."""
+
+        def worked() -> None:
+            try:
+                found = work()
+            except ApexError as error:
+                self.call_from_thread((asks or {}).get(error.code) or partial(self._show_error, error))
+            else:
+                self.call_from_thread(show, found)
+
+        self.run_worker(worked, thread=True)
 
     def _show_error(self, error: ApexError) -> None:
         self.notify(f"{error.message}{chr(10) + error.hint if error.hint else ''}", severity="error", timeout=12)

@@ -8,7 +8,6 @@ from decimal import Decimal
 from rich.text import Text
 from textual.app import App
 
-from apex_cli.core.errors import ApexError
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.request import CloseRequest, EntriesCancelled, EntryCancel, StopRequest, StopsMoved
@@ -26,16 +25,19 @@ FRACTIONS = {"close": Decimal(1), "half": Decimal("0.5")}
 class PositionActs:
     """Closes, moves stops and cancels entries for whoever sits at the screen."""
 
-    def __init__(self, app: App[None], operator: Operator, show_error: Callable[[ApexError], None]) -> None:
-        """Ask on *app*, act through *operator*."""
+    def __init__(self, app: App[None], operator: Operator, later: Callable[..., None]) -> None:
+        """Ask on *app*, act through *operator*, *later* where that takes a while."""
         self._app = app
         self._operator = operator
-        self._show_error = show_error
+        self._later = later
 
     def begin(self, view: PositionView, name: str | None) -> None:
         """Ask about the act that was chosen; None: none was."""
         if name in PARTS:
-            self._in_background(lambda: self._warn_of_close(view, name))
+            self._later(
+                lambda: self._operator.closing_warnings((view.symbol,)),
+                lambda warnings: self._confirm_close(view, name, warnings),
+            )
         elif name is not None:
             self._confirm_stop(view, asks_price=name == "stop")
 
@@ -49,10 +51,6 @@ class PositionActs:
         body = [Text("What has filled stays, with its stop. What has not is cancelled.")]
         question = Confirm(f"Cancel the entry in {key}?", body, doing="Cancel entry", tone="error")
         self._app.push_screen(question, confirmed)
-
-    def _warn_of_close(self, view: PositionView, name: str) -> None:
-        warnings = self._operator.closing_warnings((view.symbol,))
-        self._app.call_from_thread(self._confirm_close, view, name, warnings)
 
     def _confirm_close(self, view: PositionView, name: str, warnings: Sequence[Reason]) -> None:
         at = marked(view.current_price, is_theoretical=view.is_theoretical)
@@ -85,7 +83,7 @@ class PositionActs:
             if asks_price and wanted is None:
                 self._app.notify(f"{typed!r} is no price.", severity="error")
             else:
-                self._in_background(lambda: self._move_stop(view, wanted))
+                self._move_stop(view, wanted)
 
         title, asking = f"Move the stop of {view.symbol}?", "New stop" if asks_price else ""
         self._app.push_screen(Confirm(title, [Text(stands + to)], doing="Move stop", asking=asking), confirmed)
@@ -93,15 +91,8 @@ class PositionActs:
     def _move_stop(self, view: PositionView, to: Price | None) -> None:
         """Move it; ask once more where that risks more than before."""
         request = StopRequest(symbol=view.symbol, stop_price=to)
-        try:
-            text = moved_text(self._operator.do(request).the(StopsMoved))
-        except ApexError as error:
-            if error.code == "stop_widens":
-                self._app.call_from_thread(self._confirm_wider, view, to)
-            else:
-                self._app.call_from_thread(self._show_error, error)
-        else:
-            self._app.call_from_thread(self._app.notify, text)
+        wider = {"stop_widens": lambda: self._confirm_wider(view, to)}
+        self._later(lambda: moved_text(self._operator.do(request).the(StopsMoved)), self._app.notify, wider)
 
     def _confirm_wider(self, view: PositionView, to: Price | None) -> None:
         def confirmed(typed: str | None) -> None:
@@ -115,16 +106,4 @@ class PositionActs:
 
     def _act(self, act: Callable[[], str]) -> None:
         """Do something that takes a while, and say what came of it."""
-
-        def acted() -> None:
-            try:
-                text = act()
-            except ApexError as error:
-                self._app.call_from_thread(self._show_error, error)
-            else:
-                self._app.call_from_thread(self._app.notify, text)
-
-        self._in_background(acted)
-
-    def _in_background(self, work: Callable[[], None]) -> None:
-        self._app.run_worker(work, thread=True)
+        self._later(act, self._app.notify)
