@@ -32,7 +32,7 @@ from apex_cli.core.errors import (
     OutcomeUnknownError,
 )
 from apex_cli.core.market.calendar import NEW_YORK, session_date
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, named
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
@@ -341,9 +341,7 @@ async def summarise(
     now = parts.clock.now()
     return {
         "outcomes": outcome_counts(coordinator.reports),
-        "fills": tally.fills,
-        "round_trips": tally.round_trips,
-        "realized_pnl": tally.realized_pnl,
+        **named(tally, "fills", "round_trips", "realized_pnl"),
         "positions": len(state.positions),
         "approvals_pending": sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING),
         "unknown_orders": sum(1 for r in state.orders.values() if r.status is OrderStatus.UNKNOWN),
@@ -381,7 +379,7 @@ def _give_result(
         status = trouble.status if status is ExitStatus.NOTHING_DONE else max(status, trouble.status)
         reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
-    data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
+    data = {"signals": SIGNALS.rows(reports), "summary": summary}
     out.result(
         data,
         run_blocks(reports, summary, log.signal_numbers()),

@@ -119,7 +119,7 @@ def _how_to_answer(approval: ApprovalRecord, numbers: Mapping[str, int]) -> str:
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is reported, the first failure is the exit status."""
     from apex_cli.app.operator import Operator
-    from apex_cli.presenters.approvals import answered_blocks, answered_data
+    from apex_cli.presenters.approvals import ANSWERED, answered_data
 
     operator = Operator(settings, out, wait_s=wait_s)
     if answer.choice is Choice.APPROVE and not answer.ids:
@@ -128,7 +128,7 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
     done.require_results()
     answered = done.all_of(Answered)
     out.warn(*(warning for each in answered if each.preview for warning in each.preview.decision.warnings))
-    out.result(answered_data(answered), answered_blocks(answered), status=done.status, reasons=done.reasons)
+    out.result(answered_data(answered), (ANSWERED.grid(answered),), status=done.status, reasons=done.reasons)
 
 
 def _warn_of_proposals(out: Output, operator: Operator) -> None:

@@ -24,7 +24,7 @@ def cancel(
     from apex_cli.app.operator import Operator
     from apex_cli.core.model.request import EntriesCancelled, EntryCancel
     from apex_cli.notify import posting
-    from apex_cli.presenters.close import cancelled_blocks, cancelled_data
+    from apex_cli.presenters.close import CANCELLED
 
     operator = Operator(settings, out, wait_s=wait)
     out.badge = operator.badge()
@@ -39,4 +39,5 @@ def cancel(
     with posting(out, settings):
         done = operator.do(*(EntryCancel(symbol=symbol) for symbol in entries))
         cancelled = done.all_of(EntriesCancelled)
-        out.result(cancelled_data(cancelled), cancelled_blocks(cancelled), status=done.status, reasons=done.reasons)
+        data, grid = {"cancelled": CANCELLED.rows(cancelled)}, CANCELLED.grid(cancelled)
+        out.result(data, (grid,), status=done.status, reasons=done.reasons)

@@ -102,8 +102,8 @@ def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...]
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.presenters.close import closed_blocks, closed_data
+    from apex_cli.presenters.close import CLOSED, closed_blocks
 
     done.require_results()
     closed = done.all_of(Closed)
-    out.result(closed_data(closed), closed_blocks(closed), status=done.status, reasons=done.reasons)
+    out.result({"closed": CLOSED.rows(closed)}, closed_blocks(closed), status=done.status, reasons=done.reasons)

@@ -33,13 +33,13 @@ def explain(
     from apex_cli.core.reports.story import recent_signals, story_of
     from apex_cli.core.state.events.base_event import kind_of
     from apex_cli.core.state.events.signal_events import Decided
-    from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
+    from apex_cli.presenters.explain import RECENT, explain_blocks, explain_data, recent_blocks
 
     out = call.out
     journal = open_journal(call.settings)
     if identity is None:
         recent = recent_signals(journal.events())
-        out.result(recent_data(recent), recent_blocks(recent))
+        out.result({"signals": RECENT.rows(recent)}, recent_blocks(recent))
         return
     subjects = subjects_of(journal, open_store(call.settings).view(), identity)
     if not subjects:

@@ -42,7 +42,7 @@ def move_stop(
     from apex_cli.core.model.money import Price
     from apex_cli.core.model.request import StopRequest, StopsMoved
     from apex_cli.notify import posting
-    from apex_cli.presenters.close import moved_blocks, moved_data
+    from apex_cli.presenters.close import MOVED
 
     operator = Operator(settings, out, wait_s=wait)
     out.badge = operator.badge()
@@ -58,7 +58,7 @@ def move_stop(
                 raise
             _ask(out, operator, f"{error.message} Risk more?")
             moved = operator.do(StopRequest(symbol=view.symbol, stop_price=to, widens=True)).the(StopsMoved)
-    out.result(moved_data(moved), moved_blocks(moved))
+    out.result(MOVED.data(moved), (MOVED.grid((moved,)),))
 
 
 def _question(view: PositionView, to: Price | None) -> str:

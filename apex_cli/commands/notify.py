@@ -55,4 +55,4 @@ def status(call: Call) -> None:
 
     found, problems = standings(settings)
     out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))
-    out.result({"channels": [CHANNELS.data(each) for each in found]}, (CHANNELS.grid(found),))
+    out.result({"channels": CHANNELS.rows(found)}, (CHANNELS.grid(found),))

@@ -20,7 +20,7 @@ def orders(
     from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.reports.handles import order_handles
     from apex_cli.core.state.tables import known_name
-    from apex_cli.presenters.orders import orders_blocks, orders_data
+    from apex_cli.presenters.orders import ORDERS
 
     out, settings = call.out, call.settings
     state = open_store(settings).view()
@@ -31,4 +31,6 @@ def orders(
         for record in state.orders.values()
         if (everything or record.is_open) and (symbol is None or same_security(symbol, record.order.instrument))
     ]
-    out.result(orders_data(shown), orders_blocks(shown, order_handles(state)))
+    handles = order_handles(state)
+    grid = ORDERS.grid(shown, handles=[handles[record.order.client_order_id] for record in shown])
+    out.result({"orders": ORDERS.rows(shown)}, (grid,))

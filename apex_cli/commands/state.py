@@ -12,6 +12,7 @@ import typer
 from apex_cli.app.resources import executor_lock, make_replay, open_store
 from apex_cli.commands.options import Call, YesOption, command, flag, option
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.base import named
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.repair import Restored, spans
@@ -120,11 +121,7 @@ def restore(
     for text in (*done.repaired, *done.notes):
         out.note(text)
     data = {
-        "from_generation": done.from_generation,
-        "generation": done.generation,
-        "last_seq": done.last_seq,
-        "set_aside": done.set_aside,
-        "replayed": done.replayed,
+        **named(done, "from_generation", "generation", "last_seq", "set_aside", "replayed"),
         "missing": [list(gap) for gap in done.missing],
         "repaired": list(done.repaired),
         "notes": list(done.notes),

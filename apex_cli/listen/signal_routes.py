@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from apex_cli.core.errors import StateError
+from apex_cli.core.model.base import named
 from apex_cli.core.model.records import RejectedRow
 from apex_cli.listen.http_door import Door
 from apex_cli.listen.http_refusals import RequestRefused
@@ -80,9 +81,7 @@ def _row(each: Answered) -> dict[str, Any]:
         "status": each.status,
         "symbol": signal.symbol,
         "key": signal.instrument.key,
-        "signal_type": signal.signal_type,
-        "strategy": signal.strategy,
-        "expires_at": signal.expires_at,
+        **named(signal, "signal_type", "strategy", "expires_at"),
         "where": each.where,
     }
 

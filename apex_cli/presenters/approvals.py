@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import Price, Quantity
@@ -170,7 +171,7 @@ ANSWERED = Table["Answered"](
 
 def approvals_data(rows: Iterable[ApprovalRow]) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {"approvals": [APPROVALS.data(row) for row in rows]}
+    return {"approvals": APPROVALS.rows(rows)}
 
 
 def approvals_blocks(approvals: Sequence[ApprovalRecord], numbers: Mapping[str, int]) -> tuple[Block, ...]:
@@ -182,11 +183,6 @@ def approvals_blocks(approvals: Sequence[ApprovalRecord], numbers: Mapping[str, 
 def answered_data(answered: Iterable[Answered]) -> dict[str, Any]:
     """Return what became of each answer, as ``approvals_data`` has it."""
     return approvals_data(ApprovalRow(done.approval, done.preview) for done in answered)
-
-
-def answered_blocks(answered: Iterable[Answered]) -> tuple[Block, ...]:
-    """Return what became of each answer."""
-    return (ANSWERED.grid(answered),)
 
 
 def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ...]:
@@ -393,9 +389,7 @@ def approval_payload(approval: ApprovalRecord) -> dict[str, Fact]:
         "agent": signal.proposal.agent if signal.proposal else None,
         "agent_reason": signal.proposal.reason if signal.proposal else None,
         "score": str(approval.opportunity.opportunity_score),
-        "status": approval.status,
-        "decided_by": approval.decided_by,
-        "reason": approval.reason,
+        **named(approval, "status", "decided_by", "reason"),
         "expires_at": approval.expires_at.isoformat(),
     }
 

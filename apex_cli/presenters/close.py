@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled, StopsMoved
@@ -101,31 +100,6 @@ CANCELLED = Table[EntriesCancelled](
         is_right=True,
     ),
 )
-
-
-def moved_data(moved: StopsMoved) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return MOVED.data(moved)
-
-
-def moved_blocks(moved: StopsMoved) -> tuple[Block, ...]:
-    """Return where a stop stands now, as a table."""
-    return (MOVED.grid((moved,)),)
-
-
-def cancelled_data(cancelled: Iterable[EntriesCancelled]) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return {"cancelled": [CANCELLED.data(each) for each in cancelled]}
-
-
-def cancelled_blocks(cancelled: Iterable[EntriesCancelled]) -> tuple[Block, ...]:
-    """Return the entries that fill no more, as a table."""
-    return (CANCELLED.grid(cancelled),)
-
-
-def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return {"closed": [CLOSED.data(each) for each in closed]}
 
 
 def closed_blocks(closed: Iterable[Closed]) -> tuple[Block, ...]:

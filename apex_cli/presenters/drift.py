@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.drift_report import Drift, ExitDrift, FillCosts, FillDrift, OneSided, SideResult
 from apex_cli.core.reports.measures import Interval
@@ -69,10 +70,7 @@ def _between(interval: Interval | None, places: int = 2) -> str:
 
 def _side_data(side: SideResult) -> dict[str, Any]:
     return {
-        "signals": side.signals,
-        "trades": side.trades,
-        "closed": side.closed,
-        "net_r": side.net_r,
+        **named(side, "signals", "trades", "closed", "net_r"),
         "net_expectancy_r": side.expectancy_r,
         "net_expectancy_r_90": _interval_data(side.interval),
     }
@@ -87,11 +85,11 @@ def drift_data(found: Drift) -> dict[str, Any]:
         "live": _side_data(found.live),
         "replay": _side_data(found.model),
         "matched": found.matched,
-        "missed": [ONE_SIDED.data(each) for each in found.missed],
-        "extra": [ONE_SIDED.data(each) for each in found.extra],
-        "costs": [COSTS.data(each) for each in found.costs],
-        "fills": [FILLS.data(each) for each in found.fills],
-        "exits": [EXITS.data(each) for each in found.exits],
+        "missed": ONE_SIDED.rows(found.missed),
+        "extra": ONE_SIDED.rows(found.extra),
+        "costs": COSTS.rows(found.costs),
+        "fills": FILLS.rows(found.fills),
+        "exits": EXITS.rows(found.exits),
         "compared": found.compared,
         "difference_r": found.difference_r,
         "difference_r_90": _interval_data(found.difference_interval),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.presenters.envelope import ENVELOPE_VERSION
@@ -16,11 +17,7 @@ def event_line(row: OutboxRow) -> str:
 
     event = {
         "v": ENVELOPE_VERSION,
-        "seq": row.seq,
-        "at": row.at,
-        "kind": row.kind,
-        "subject": row.subject,
-        "data": row.data,
+        **named(row, "seq", "at", "kind", "subject", "data"),
     }
     return msgspec.json.encode(event).decode()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.signal import Expectation, Opportunity
@@ -61,11 +62,6 @@ RECENT = Table[Activity](
 )
 
 
-def recent_data(recent: Iterable[Activity]) -> dict[str, Any]:
-    """Return the recent signals."""
-    return {"signals": [RECENT.data(line) for line in recent]}
-
-
 def recent_blocks(recent: Sequence[Activity]) -> tuple[Block, ...]:
     """Return the recent signals, each with a number to name it by."""
     note = Line(text="To see every step of one: apex explain 1, a symbol, or the beginning of its id.", tone=Tone.DIM)
@@ -83,9 +79,9 @@ def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
                 "approvals": [
                     {"approval_id": a.approval_id, "status": a.status, "reason": a.reason} for a in story.approvals
                 ],
-                "orders": [ORDERS.data(record) for record in story.orders],
+                "orders": ORDERS.rows(story.orders),
                 "fills": [msgspec.to_builtins(fill) for fill in story.fills],
-                "round_trips": [ROUND_TRIPS.data(trip) for trip in story.round_trips],
+                "round_trips": ROUND_TRIPS.rows(story.round_trips),
                 "events": [
                     {"seq": e.seq, "at": e.at, "kind": e.kind, "data": msgspec.json.decode(e.data)}
                     for e in story.events
@@ -130,11 +126,7 @@ def _expected_data(expected: Expectation | None) -> dict[str, Any] | None:
         "low": expected.low,
         "high": expected.high,
         "default_r": expected.default,
-        "orders": expected.orders,
-        "trades": expected.trades,
-        "followed": expected.followed,
-        "loses": expected.loses,
-        "next_look": expected.next_look,
+        **named(expected, "orders", "trades", "followed", "loses", "next_look"),
     }
 
 

@@ -54,7 +54,7 @@ ROUND_TRIPS = Table[RoundTrip](
 
 def history_data(trips: Sequence[RoundTrip], statistics: Statistics) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {"round_trips": [ROUND_TRIPS.data(trip) for trip in trips], "statistics": statistics_data(statistics)}
+    return {"round_trips": ROUND_TRIPS.rows(trips), "statistics": statistics_data(statistics)}
 
 
 def history_blocks(named: Sequence[tuple[str, RoundTrip]], statistics: Statistics) -> tuple[Block, ...]:

@@ -13,6 +13,7 @@ from apex_cli.core.learning.learners import size_of, weights_in_force
 from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.learning.reliability import CalibrationRow, calibration
+from apex_cli.core.model.base import named
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import (
     DEFAULT_WEIGHTS,
@@ -42,10 +43,7 @@ def weights_data(weights: Weights) -> dict[str, Any]:
 def version_data(version: WeightsVersion) -> dict[str, Any]:
     """Return the stable names of one version."""
     return {
-        "version": version.version,
-        "made_at": version.made_at,
-        "cause": version.cause,
-        "why": version.why,
+        **named(version, "version", "made_at", "cause", "why"),
         "weights": weights_data(version.weights),
     }
 
@@ -117,21 +115,13 @@ def _value_data(name: str, value: StrategyValue) -> dict[str, Any]:
     return {
         "name": name.rstrip("/"),
         "r": value.mean,
-        "sd": value.sd,
-        "loses": value.loses,
-        "trades": value.trades,
-        "followed": value.followed,
+        **named(value, "sd", "loses", "trades", "followed"),
     }
 
 
 def _calibration_data(row: CalibrationRow) -> dict[str, Any]:
     return {
-        "expected_from": row.expected_from,
-        "expected_to": row.expected_to,
-        "trades": row.trades,
-        "followed": row.followed,
-        "expected": row.expected,
-        "realised": row.realised,
+        **named(row, "expected_from", "expected_to", "trades", "followed", "expected", "realised"),
         "low": row.realised - row.reach,
         "high": row.realised + row.reach,
         "fits": row.fits,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.model.base import named
 from apex_cli.core.reports.learning_report import LearningComparison, LearningPeriod, Side
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.screen.formats import DASH
@@ -26,10 +27,7 @@ def _period_data(period: LearningPeriod) -> dict[str, Any]:
         "to": period.last.isoformat(),
         "with_learning": _side_data(period.with_learning),
         "without": _side_data(period.without),
-        "changed": period.changed,
-        "difference": period.difference,
-        "low": period.low,
-        "high": period.high,
+        **named(period, "changed", "difference", "low", "high"),
         "beyond_noise": period.is_beyond_noise,
     }
 

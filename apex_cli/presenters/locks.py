@@ -79,9 +79,9 @@ def locks_data(view: LocksView) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     table = _table(view.now)
     return {
-        "locks": [table.data(lock) for lock in _ordered(view.locks)],
-        "lifted": [table.data(lock) for lock in view.lifted],
-        "near": [NEAR.data(finding) for finding in view.near],
+        "locks": table.rows(_ordered(view.locks)),
+        "lifted": table.rows(view.lifted),
+        "near": NEAR.rows(view.near),
         "differing": list(view.differing),
     }
 

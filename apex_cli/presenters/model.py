@@ -8,6 +8,7 @@ from math import log
 from typing import Any
 
 from apex_cli.core.analysis.calibration import Pair, calibration_bins, log_loss
+from apex_cli.core.model.base import named
 from apex_cli.core.model.prediction import CalibrationBin, Event, ModelInfo, ModelOutcome
 from apex_cli.core.signals.model_manager import ModelManager
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar, heads
@@ -28,9 +29,7 @@ def bin_data(each: CalibrationBin) -> dict[str, Any]:
     return {
         "from": each.low,
         "to": each.high,
-        "count": each.count,
-        "said": each.said,
-        "came_true": each.came_true,
+        **named(each, "count", "said", "came_true"),
     }
 
 
@@ -70,11 +69,9 @@ def status_data(manager: ModelManager, now: datetime) -> dict[str, Any]:
     return {
         "version": pointer.version if pointer else None,
         "rolled_back_at": pointer.rolled_back_at if pointer else None,
-        "versions": [MODELS.data(info) for info in versions],
+        "versions": MODELS.rows(versions),
         "accuracy": {
-            "resolved": seen.resolved,
-            "right": seen.right,
-            "pending": seen.pending,
+            **named(seen, "resolved", "right", "pending"),
             "share": None if seen.share is None else round(seen.share, 4),
             "window": manager.rules.accuracy_window,
         },

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
 from apex_cli.core.model.order import OrderRecord, OrderStatus
-from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Tone
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Cell, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold, facts, words
 from apex_cli.presenters.screen.formats import number, price, units
 
@@ -54,13 +51,3 @@ def _status(record: OrderRecord) -> str:
     """Return the status, and what the broker holds a working order for."""
     status = record.status.replace("_", " ").lower()
     return f"{status}, {record.reason.partition(',')[0]}" if record.is_held else status
-
-
-def orders_data(records: Iterable[OrderRecord]) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return {"orders": [ORDERS.data(record) for record in records]}
-
-
-def orders_blocks(records: Sequence[OrderRecord], handles: Mapping[str, str]) -> tuple[Block, ...]:
-    """Return the orders as a table, each behind its handle, which is kept by ``client_order_id``."""
-    return (ORDERS.grid(records, handles=[handles[record.order.client_order_id] for record in records]),)

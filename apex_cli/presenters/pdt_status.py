@@ -13,6 +13,7 @@ from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_half_day
+from apex_cli.core.model.base import named
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
@@ -57,10 +58,7 @@ def day_trade_data(report: DayTradeReport) -> dict[str, Any]:
         "leaves_window": {day: to and to.isoformat() for day, to in report.leaves_window.items()},
         "spreads": [
             {
-                "session_date": spread.session_date,
-                "underlying": spread.underlying,
-                "day_trades": spread.day_trades,
-                "as_units": spread.as_units,
+                **named(spread, "session_date", "underlying", "day_trades", "as_units"),
             }
             for spread in report.spreads
         ],
@@ -306,10 +304,7 @@ def _verdict(verdict: GateVerdict) -> list[Block]:
 def imported_data(imported: Imported, *, partial: bool) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     return {
-        "added": imported.added,
-        "known": imported.known,
-        "too_old": imported.too_old,
-        "not_counted": imported.not_counted,
+        **named(imported, "added", "known", "too_old", "not_counted"),
         "covered_since": imported.covered_since or None,
         "partial": partial,
     }

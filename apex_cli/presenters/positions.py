@@ -113,7 +113,7 @@ POSITIONS = Table[PositionView](
 
 def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {"positions": [POSITIONS.data(view) for view in views], "totals": asdict(totals)}
+    return {"positions": POSITIONS.rows(views), "totals": asdict(totals)}
 
 
 def position_fields(view: PositionView) -> Fields:

@@ -47,8 +47,8 @@ def reconciled_data(found: Reconciliation) -> dict[str, Any]:
     return {
         "checked_at": found.at,
         "complete": found.is_complete,
-        "breaks": [BREAKS.data(each) for each in found.breaks],
-        "locks": [LOCKS.data(lock) for lock in found.locks],
+        "breaks": BREAKS.rows(found.breaks),
+        "locks": LOCKS.rows(found.locks),
         "ignored": [{"symbol": row.key, "quantity": number(row.quantity), "since": row.since} for row in found.ignored],
     }
 

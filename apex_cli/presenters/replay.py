@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
@@ -52,33 +53,22 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "from": report.first,
         "to": report.last,
         "symbols": list(report.symbols),
-        "bars": report.bars,
-        "steps": report.steps,
-        "seed": report.seed,
-        "fill": report.fill,
-        "signals": report.signals,
-        "outcomes": report.outcomes,
-        "refusals": report.refusals,
-        "expired_entries": report.expired_entries,
-        "dividends": report.dividends,
-        "net_expectancy_r": report.net_expectancy_r,
+        **named(report, "bars", "steps", "seed", "fill", "signals", "outcomes"),
+        **named(report, "refusals", "expired_entries", "dividends", "net_expectancy_r"),
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
         "ratios": asdict(report.ratios),
         "max_drawdown": report.drawdown.fraction,
         "max_drawdown_from": report.drawdown.peak_at,
         "max_drawdown_to": report.drawdown.low_at,
-        "exposure": report.exposure,
-        "start_equity": report.start_equity,
-        "end_equity": report.end_equity,
-        "day_trades": report.day_trades,
-        "open_positions": [OPEN_AT_END.data(held) for held in report.open_positions],
+        **named(report, "exposure", "start_equity", "end_equity", "day_trades"),
+        "open_positions": OPEN_AT_END.rows(report.open_positions),
         "adaptations": [
             {"version": v.version, "made_at": v.made_at, "cause": v.cause, "why": v.why} for v in report.adaptations
         ],
         "alarms": list(report.alarms),
         "problems": list(report.problems),
-        "trades": [ROUND_TRIPS.data(trip) for trip in report.trades],
+        "trades": ROUND_TRIPS.rows(report.trades),
         "equity": [{"at": p.at, "equity": p.equity, "drawdown": p.drawdown} for p in report.curve],
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
 from apex_cli.presenters.history import gain_figure, profit_factor, ratio_block, win_rates
@@ -56,12 +57,7 @@ def report_data(report: TradeReport) -> dict[str, Any]:
         "refusals": [{"code": row.code, "count": row.count, "example": row.example} for row in report.refusals],
         "decisions": report.decisions,
         "slippage": {
-            "orders": slippage.orders,
-            "delay": slippage.delay,
-            "spread": slippage.spread,
-            "execution": slippage.execution,
-            "total": slippage.total,
-            "by_role": slippage.by_role,
+            **named(slippage, "orders", "delay", "spread", "execution", "total", "by_role"),
         },
         "commission": report.statistics.commission,
         "day_trades": report.day_trades,

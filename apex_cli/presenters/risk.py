@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.limit_use import LimitUse, Unit
 from apex_cli.core.reports.risk_view import LeftOut, RiskRow, RiskView
@@ -139,21 +140,15 @@ def _left_data(left: LeftOut) -> dict[str, Any]:
 def risk_data(view: RiskView) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     return {
-        "at": view.at,
-        "priced_at": view.priced_at,
-        "equity": view.equity,
-        "one_r": view.one_r,
-        "risk": view.risk,
-        "notional": view.notional,
-        "at_stops": view.at_stops,
-        "positions": [RISKS.data(row) for row in view.rows],
+        **named(view, "at", "priced_at", "equity", "one_r", "risk", "notional", "at_stops"),
+        "positions": RISKS.rows(view.rows),
         "by_symbol": [asdict(group) for group in view.by_symbol],
         "by_strategy": [asdict(group) for group in view.by_strategy],
         "by_sector": [asdict(group) for group in view.by_sector],
         "correlations": [_pair_data(pair) for pair in view.correlations],
         "worst_day": _day_data(view.worst_day),
         "gaps": [_gap_data(gap, view) for gap in view.gaps],
-        "limits": [LIMITS.data(use) for use in view.limits],
+        "limits": LIMITS.rows(view.limits),
         "remarks": list(view.remarks),
         "left_out": [_left_data(left) for left in view.left_out],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from apex_cli.core.model.base import named
 from apex_cli.core.model.trade_size import Binding, Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Tone, bar
@@ -43,10 +44,7 @@ def size_data(
         "quantity": number(sized.quantity),
         "quantity_by_risk": number(sized.quantity_by_risk),
         "quantity_by_capital": number(sized.quantity_by_capital),
-        "binding": sized.binding,
-        "notional": sized.notional,
-        "risk_amount": sized.risk_amount,
-        "risk_per_unit": sized.risk_per_unit,
+        **named(sized, "binding", "notional", "risk_amount", "risk_per_unit"),
         "reward_risk": ratio,
         "rate": rate_data(sized.rate),
         "warnings": [warning.message for warning in sized.warnings],

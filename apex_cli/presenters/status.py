@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, named
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.learning import LearningState
@@ -61,9 +61,7 @@ def status_data(standing: Standing) -> dict[str, Any]:
         "equity": day.equity,
         "equity_at": day.equity_at,
         "day_pnl": day.pnl,
-        "positions": day.totals.positions,
-        "pnl": day.totals.pnl,
-        "unprotected": day.totals.unprotected,
+        **named(day.totals, "positions", "pnl", "unprotected"),
         "approvals_pending": day.pending,
         "unknown_orders": day.unknown_orders,
         "day_trades_remaining": trades.remaining if trades else None,

@@ -79,7 +79,7 @@ WINDOWS: Table[WalkForwardRow] = Table(
 
 def sweep_data(rows: Sequence[SweepRow], luck: Luck | None, held_out: WalkForwardRow | None) -> dict[str, Any]:
     """Return every combination, in the order of the grid, and what chance may have done."""
-    found: dict[str, Any] = {"replays": [REPLAYS.data(row) for row in rows], "luck": _luck_data(luck)}
+    found: dict[str, Any] = {"replays": REPLAYS.rows(rows), "luck": _luck_data(luck)}
     return found if held_out is None else found | {"held_out": WINDOWS.data(held_out)}
 
 
@@ -161,7 +161,7 @@ def held_out_blocks(row: WalkForwardRow) -> tuple[Block, ...]:
 
 def walk_data(rows: Sequence[WalkForwardRow], held_out: WalkForwardRow | None) -> dict[str, Any]:
     """Return every window."""
-    found: dict[str, Any] = {"windows": [WINDOWS.data(row) for row in rows]}
+    found: dict[str, Any] = {"windows": WINDOWS.rows(rows)}
     return found if held_out is None else found | {"held_out": WINDOWS.data(held_out)}
 
 

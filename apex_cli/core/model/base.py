@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     Values refer only to what was there before them, so they never form a cycle, and the garbage
     collector need not look at them (``gc=False``).
     """
+
+
+def named(source: object, *names: str) -> dict[str, Any]:
+    """Return the attributes of *source* that *names* name, under these names."""
+    return {name: getattr(source, name) for name in names}
 
 
 class Range(msgspec.Struct, frozen=True, gc=False):

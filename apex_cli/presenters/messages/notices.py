@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, named
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
 from apex_cli.core.model.notice import Fact, News, Notice, NoticeKind
@@ -245,13 +245,7 @@ def _exit(trip: RoundTrip) -> _Words:
     symbol, emoji = trip.instrument.key, profit_emoji(trip.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
-        "side": trip.side,
-        "quantity": str(trip.quantity),
-        "entry_price": str(trip.entry_price),
-        "exit_price": str(trip.exit_price),
-        "pnl": str(trip.pnl),
-        "pnl_pct": str(trip.pnl_pct),
-        "commission": str(trip.commission),
+        **_texts(trip, "side", "quantity", "entry_price", "exit_price", "pnl", "pnl_pct", "commission"),
         "reason": trip.exit_reason,
         "strategy": trip.strategy,
         "theoretical": trip.is_theoretical,
@@ -280,14 +274,7 @@ def _reduced(data: position_events.Reduction) -> _Words:
     symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
-        "side": data.side,
-        "quantity": str(data.quantity),
-        "remaining": str(data.remaining),
-        "entry_price": str(data.entry_price),
-        "exit_price": str(data.exit_price),
-        "pnl": str(data.pnl),
-        "pnl_pct": str(data.pnl_pct),
-        "reason": data.reason,
+        **_texts(data, "side", "quantity", "remaining", "entry_price", "exit_price", "pnl", "pnl_pct", "reason"),
         "theoretical": data.is_theoretical,
         "emoji": emoji,
     }
@@ -365,10 +352,7 @@ def _day_trades(data: DayTradeStatus) -> _Words:
         title=f"⚠️ {left}",
         lines=(data.why, f"Opened today, a day trade if closed today: {closing}." if closing else "", data.mismatch),
         payload={
-            "used": data.used,
-            "remaining": data.remaining,
-            "limit": data.limit,
-            "session_date": data.session_date,
+            **named(data, "used", "remaining", "limit", "session_date"),
             "emoji": "⚠️",
         },
     )
@@ -442,6 +426,10 @@ def _plain_facts(data: Value) -> dict[str, Fact]:
     fields: dict[str, object] = msgspec.to_builtins(data)
     plain = {name: _text(value) for name, value in fields.items() if not isinstance(value, list | dict)}
     return dict(list(plain.items())[:MOST_FACTS])
+
+
+def _texts(source: object, *names: str) -> dict[str, Fact]:
+    return {name: _text(value) for name, value in named(source, *names).items()}
 
 
 def _text(value: object) -> Fact:

@@ -93,6 +93,10 @@ class Table(Generic[T]):
         """Return *row* under the stable names that scripts read."""
         return {column.key: column.of(row) for column in self._facts}
 
+    def rows(self, rows: Iterable[T]) -> list[dict[str, Any]]:
+        """Return *rows* as a list of the JSON."""
+        return [self.data(row) for row in rows]
+
     def cells(self, row: T) -> tuple[Cell, ...]:
         """Return *row* as it is drawn."""
         return tuple(_cell(column, row) for column in self._drawn)

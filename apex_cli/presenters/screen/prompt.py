@@ -18,7 +18,7 @@ from apex_cli.core.model.money import Quantity, number_of
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview, Work, WorkDone
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.approvals import answer_blocks, answered_blocks, approvals_blocks, preview_blocks
+from apex_cli.presenters.approvals import ANSWERED, answer_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.screen.output import paged
 from apex_cli.presenters.screen.terminal import draw, panel
 
@@ -85,7 +85,7 @@ class Question:
                 if error.code == "already_answered" or preview.is_void:
                     return True
             else:
-                draw(answered_blocks((done,)), self._console)
+                draw((ANSWERED.grid((done,)),), self._console)
                 return True
 
     def _show(self) -> None:
