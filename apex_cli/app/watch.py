@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from apex_cli.app.drift_check import last_note
 from apex_cli.app.market_parts import open_bars
@@ -16,11 +16,11 @@ from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_start
-from apex_cli.core.model.account import AccountBadge, AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
-from apex_cli.core.reports.board import Board, PositionHistory, make_board
+from apex_cli.core.reports.board import PositionHistory, Seen, make_board
 from apex_cli.core.reports.plans import PlanBook
 from apex_cli.core.state.events.event import UnreadEvent, read_event
 from apex_cli.settings.sections import Settings
@@ -40,23 +40,6 @@ BEFORE_ENTRY, MOST_BARS = timedelta(days=20), 400
 
 MONTH = timedelta(days=31)
 HOLDER_FILE = "executor.holder"
-
-
-class Seen(NamedTuple):
-    """What one look gave."""
-
-    board: Board
-    lines: tuple[Activity, ...]
-    """The log, oldest first."""
-
-    alarms: tuple[Activity, ...]
-    """Those of the running session, oldest first."""
-
-    badge: AccountBadge
-    """Which account it is."""
-
-    holder: str
-    """Who trades now; empty when nobody does."""
 
 
 class Watch:
@@ -95,7 +78,7 @@ class Watch:
         lines = tuple(self._lines)
         self._generation = self._store.generation
         badge = badge_in(self._settings, state)
-        return Seen(board, lines, _alarms_of(lines, now), badge, self._holder())
+        return Seen(board=board, lines=lines, alarms=_alarms_of(lines, now), badge=badge, holder=self._holder())
 
     def history(self, symbol: str) -> PositionHistory:
         """Return how the position in *symbol* came to where it stands; nothing where it is not held any more.

@@ -10,7 +10,8 @@ from apex_cli.core.errors import ApexError
 from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
-    from apex_cli.presenters.status import Standing
+    from apex_cli.core.model.market import MarketStatus
+    from apex_cli.core.reports.board import Seen
     from apex_cli.settings.sections import Settings
 
 
@@ -19,9 +20,9 @@ def status(call: Call) -> None:
     """Show account, trading state, positions, approvals, day trades, alarms, and what to do next."""
     from apex_cli.presenters.status import status_blocks, status_data
 
-    standing = _look(call.settings)
-    call.out.badge = standing.badge
-    call.out.result(status_data(standing), status_blocks(standing))
+    seen, market = _look(call.settings)
+    call.out.badge = seen.badge
+    call.out.result(status_data(seen, market), status_blocks(seen, market))
 
 
 def show_start(groups: Mapping[str, Mapping[str, str]]) -> None:
@@ -31,7 +32,7 @@ def show_start(groups: Mapping[str, Mapping[str, str]]) -> None:
     with Output("apex") as out:
         listed = groups_blocks([(title, list(names)) for title, names in groups.items()])
         try:
-            standing = _look(Call(out, None, profile="", is_live=False).settings)
+            seen, market = _look(Call(out, None, profile="", is_live=False).settings)
         except ApexError as error:
             out.note(
                 f"{error.message}\n  -> {error.hint}\n  -> To try everything without an account: apex init --demo demo"
@@ -39,21 +40,14 @@ def show_start(groups: Mapping[str, Mapping[str, str]]) -> None:
             out.badge = None
             out.result({}, listed)
             return
-        out.badge = standing.badge
-        out.result({}, (*status_blocks(standing), *listed))
+        out.badge = seen.badge
+        out.result({}, (*status_blocks(seen, market), *listed))
 
 
-def _look(settings: Settings) -> Standing:
+def _look(settings: Settings) -> tuple[Seen, MarketStatus]:
     from apex_cli.app.watch import Watch
     from apex_cli.core.market.calendar import market_status
     from apex_cli.core.model.instrument import MarketType
-    from apex_cli.presenters.status import Standing
 
     seen = Watch(settings).look()
-    return Standing(
-        board=seen.board,
-        badge=seen.badge,
-        alarms=seen.alarms,
-        holder=seen.holder,
-        market=market_status(MarketType.EQUITY, seen.board.day.now),
-    )
+    return seen, market_status(MarketType.EQUITY, seen.board.day.now)

@@ -27,7 +27,7 @@ from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.model.wording import visible
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
-from apex_cli.core.reports.board import PositionHistory
+from apex_cli.core.reports.board import PositionHistory, Seen
 from apex_cli.core.reports.risk_view import RiskView
 from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
@@ -51,7 +51,7 @@ from apex_cli.dashboard.layout import (
 from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
 from apex_cli.dashboard.position_acts import PositionActs
 from apex_cli.dashboard.position_dialog import ORDER_ACTS, POSITION_ACTS, ActDialog, position_body, quantity_of
-from apex_cli.dashboard.seen import Feed, Operator, Seen
+from apex_cli.dashboard.seen import Feed, Operator
 from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
 from apex_cli.presenters.approvals import answer_blocks, preview_blocks

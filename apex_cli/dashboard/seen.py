@@ -5,39 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Preview, Work, WorkDone
-from apex_cli.core.reports.activity import Activity
-from apex_cli.core.reports.board import Board, PositionHistory
+from apex_cli.core.reports.board import PositionHistory, Seen
 from apex_cli.core.reports.risk_view import RiskView
 from apex_cli.core.reports.trade_report import SessionValue
-
-
-class Seen(Protocol):
-    """What one look gave."""
-
-    @property
-    def board(self) -> Board:
-        """Everything but the log."""
-
-    @property
-    def lines(self) -> tuple[Activity, ...]:
-        """The log, oldest first."""
-
-    @property
-    def alarms(self) -> tuple[Activity, ...]:
-        """Alarms of the running session, oldest first."""
-
-    @property
-    def badge(self) -> AccountBadge:
-        """Which account it is."""
-
-    @property
-    def holder(self) -> str:
-        """Who trades now; empty when nobody does."""
 
 
 class Feed(Protocol):

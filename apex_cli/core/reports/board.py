@@ -12,7 +12,7 @@ from decimal import Decimal
 from apex_cli.core.day_trades.count import forecast
 from apex_cli.core.decision.inputs import exposures_of
 from apex_cli.core.market.calendar import session_date
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
 from apex_cli.core.model.health import DriftNote
@@ -29,6 +29,7 @@ from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
 from apex_cli.core.positions.trade_locks import locks_in_force
+from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.plans import StopPlace
 from apex_cli.core.state.tables import State
 
@@ -154,6 +155,23 @@ class Board(Value, frozen=True, kw_only=True):
 
     drift: DriftNote | None = None
     """What the last comparison with a replay came to; None without one."""
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """What one look at a state gives."""
+
+    board: Board
+    lines: tuple[Activity, ...]
+    """The log, oldest first."""
+
+    alarms: tuple[Activity, ...]
+    """Those of the running session, oldest first."""
+
+    badge: AccountBadge
+    """Which account it is."""
+
+    holder: str
+    """Who trades now; empty when nobody does."""
 
 
 def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None = None) -> Day:
