@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, taken_over
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow
 from apex_cli.core.model.side import OrderSide
@@ -124,21 +124,10 @@ def approval_of(record: ApprovalRecord, orders: Sequence[OrderRecord] = ()) -> A
 def order_of(record: OrderRecord) -> Order:
     """Return *record* as programs see it."""
     order = record.order
-    return Order(
-        client_order_id=order.client_order_id,
-        symbol=order.instrument.key,
-        role=order.role,
-        side=order.side,
-        order_type=order.order_type,
-        quantity=order.quantity,
-        filled=record.filled_quantity,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        status=record.status,
-    )
+    return taken_over(Order, order, symbol=order.instrument.key, filled=record.filled_quantity, status=record.status)
 
 
 def event_of(row: OutboxRow) -> Event:
     """Return *row* as programs see it."""
     data = msgspec.json.decode(row.data)
-    return Event(seq=row.seq, at=row.at, kind=row.kind, subject=row.subject, data=data)
+    return taken_over(Event, row, data=data)

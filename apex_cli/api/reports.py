@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, taken_over
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.row_table import Records
 from apex_cli.core.model.side import PositionSide
@@ -52,24 +52,7 @@ class Trade(Value, frozen=True, kw_only=True):
 
 def trade_of(trip: RoundTrip) -> Trade:
     """Return *trip* as programs see it."""
-    return Trade(
-        symbol=trip.instrument.key,
-        side=trip.side,
-        quantity=trip.quantity,
-        entry_price=trip.entry_price,
-        exit_price=trip.exit_price,
-        entry_time=trip.entry_time,
-        exit_time=trip.exit_time,
-        pnl=trip.pnl,
-        pnl_pct=trip.pnl_pct,
-        commission=trip.commission,
-        net_pnl=trip.net_pnl,
-        r_multiple=trip.r_multiple,
-        net_r_multiple=trip.net_r_multiple,
-        exit_reason=trip.exit_reason,
-        strategy=trip.strategy,
-        signal_id=trip.signal_id,
-    )
+    return taken_over(Trade, trip, symbol=trip.instrument.key)
 
 
 class Report:

@@ -9,7 +9,7 @@ from apex_cli.api.settings import SettingsLike, settings_of
 from apex_cli.api.values import amount, maybe_amount, word
 from apex_cli.app.position_size import SizeTerms, size_of
 from apex_cli.core.errors import RefusedError
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, taken_over
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
@@ -95,16 +95,4 @@ def size(
     if isinstance(answer, Reason):
         details = {"symbol": found.symbol, "side": found.side, "limit": answer.limit, "value": answer.value}
         raise RefusedError(answer.code, answer.message, details=details)
-    return Size(
-        symbol=found.symbol,
-        side=found.side,
-        quantity=answer.quantity,
-        quantity_by_risk=answer.quantity_by_risk,
-        quantity_by_capital=answer.quantity_by_capital,
-        binding=answer.binding,
-        notional=answer.notional,
-        risk_amount=answer.risk_amount,
-        risk_per_unit=answer.risk_per_unit,
-        reward_risk=found.ratio,
-        warnings=answer.warnings,
-    )
+    return taken_over(Size, answer, symbol=found.symbol, side=found.side, reward_risk=found.ratio)

@@ -24,7 +24,7 @@ from apex_cli.app.kept_rows import KeptRows
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.errors import BrokerError, ConfigError, InputError, missing_extra
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Value, named, taken_over
 from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
@@ -280,18 +280,12 @@ def run_task(task: SweepTask) -> SweepRow:
 
 def _row(values: dict[str, str], report: ReplayReport) -> SweepRow:
     numbers = report.statistics
-    return SweepRow(
+    return taken_over(
+        SweepRow,
+        numbers,
         values=values,
         trades=numbers.round_trips,
-        breakeven=numbers.breakeven,
-        win_rate=numbers.win_rate,
-        net_win_rate=numbers.net_win_rate,
-        net_pnl=numbers.net_pnl,
-        net_expectancy_r=report.net_expectancy_r,
-        profit_factor=numbers.profit_factor,
-        sharpe=report.sharpe,
         max_drawdown=report.drawdown.fraction,
-        exposure=report.exposure,
-        end_equity=report.end_equity,
         returns=tuple(returns_of([report.start_equity, *(point.equity for point in report.curve)])),
+        **named(report, "net_expectancy_r", "sharpe", "exposure", "end_equity"),
     )

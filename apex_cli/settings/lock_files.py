@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import taken_over
 from apex_cli.core.model.protections import NO_PROTECTIONS, BlackoutLimits, Protections, SectorLimits
 from apex_cli.settings.spellings import Zone
 
@@ -39,15 +38,6 @@ class ProtectionSettings(Protections, frozen=True, kw_only=True):
     @property
     def limits(self) -> Protections:
         """The part that a decision reads; the same value wherever nothing is configured."""
-        parts = {name: getattr(self, name) for name in Protections.__struct_fields__}
-        bare = {"sectors": _base(self.sectors, SectorLimits), "blackout": _base(self.blackout, BlackoutLimits)}
-        made = Protections(**parts | bare)
+        sectors, blackout = taken_over(SectorLimits, self.sectors), taken_over(BlackoutLimits, self.blackout)
+        made = taken_over(Protections, self, sectors=sectors, blackout=blackout)
         return NO_PROTECTIONS if made == NO_PROTECTIONS and not self.blackout.files else made
-
-
-T = TypeVar("T", bound=Value)
-
-
-def _base(settings: Value, section: type[T]) -> T:
-    """Return the keys of *settings* that *section* has."""
-    return section(**{name: getattr(settings, name) for name in section.__struct_fields__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,14 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 def named(source: object, *names: str) -> dict[str, Any]:
     """Return the attributes of *source* that *names* name, under these names."""
     return {name: getattr(source, name) for name in names}
+
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+def taken_over(kind: type[StructT], source: object, **others: Any) -> StructT:  # noqa: ANN401 - fields of any type
+    """Return a *kind* whose fields are the attributes of *source* with their names, but for *others*."""
+    return kind(**named(source, *(name for name in kind.__struct_fields__ if name not in others)), **others)
 
 
 class Range(msgspec.Struct, frozen=True, gc=False):
