@@ -22,10 +22,8 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, TradingState
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, TradingState
 from apex_cli.core.model.request import CloseRequest, Preview, ReconcileRequest, Work, WorkDone, joined
-from apex_cli.core.state.events.base_event import kind_of
-from apex_cli.core.state.events.signal_events import Decided
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -161,19 +159,14 @@ class Operator:
         Raises:
             NothingToDo: the journal knows nothing of it.
         """
-        from apex_cli.core.reports.handles import subjects_of
-        from apex_cli.core.reports.story import story_of
+        from apex_cli.core.reports.handles import read_story, subjects_of
         from apex_cli.presenters.explain import explain_blocks
 
         journal = open_journal(self._settings)
         subjects = subjects_of(journal, open_store(self._settings).view(), name)
         if not subjects:
             raise NothingToDo("unknown_id", f"The journal knows nothing of {name!r}.", hint="/explain SYMBOL")
-
-        def find(seq: int) -> OutboxRow | None:
-            return next((row for row in journal.events(kind=kind_of(Decided)) if row.seq == seq), None)
-
-        return explain_blocks(story_of(subjects[-1], journal.events(subject=subjects[-1]), find))
+        return explain_blocks(read_story(journal, subjects[-1]))
 
     def day_trades(self) -> DayTradeStatus | None:
         """Return the count as far as it is known without asking the broker."""

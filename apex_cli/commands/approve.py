@@ -49,16 +49,16 @@ def approve(
     from apex_cli.app.operator import Operator
     from apex_cli.notify import posting
 
+    operator = Operator(settings, out, wait_s=wait)
     if choice is not None:
         units = None if quantity is None else Quantity(quantity)
         with posting(out, settings):
-            named = Operator(settings, out, wait_s=0).ids_of(names)
-            _answer(out, settings, Answer(choice=choice, ids=named, reason=reason, quantity=units), wait)
+            _answer(out, operator, Answer(choice=choice, ids=operator.ids_of(names), reason=reason, quantity=units))
     elif out.can_prompt:
         with posting(out, settings):
-            _ask(out, settings, wait, names)
+            _ask(out, operator, names)
     else:
-        _list(out, settings, names)
+        _list(out, operator, names)
 
 
 def _choice(
@@ -79,12 +79,10 @@ def _choice(
     return Choice.REJECT if reject else None
 
 
-def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
+def _list(out: Output, operator: Operator, names: tuple[str, ...]) -> None:
     """Show what waits, as it is now, and change nothing."""
-    from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import ApprovalRow, approvals_blocks, approvals_data, preview_blocks
 
-    operator = Operator(settings, out, wait_s=0)
     shown = tuple(operator.find(name) for name in names) or operator.pending()
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
@@ -116,12 +114,10 @@ def _how_to_answer(approval: ApprovalRecord, numbers: Mapping[str, int]) -> str:
     return f"To answer: apex approve {number} --yes, or apex approve {symbol} --reject: number, symbol or id."
 
 
-def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
+def _answer(out: Output, operator: Operator, answer: Answer) -> None:
     """Answer from a script: every outcome is reported, the first failure is the exit status."""
-    from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import ANSWERED, answered_data
 
-    operator = Operator(settings, out, wait_s=wait_s)
     if answer.choice is Choice.APPROVE and not answer.ids:
         _warn_of_proposals(out, operator)
     done = operator.do(answer)
@@ -140,16 +136,13 @@ def _warn_of_proposals(out: Output, operator: Operator) -> None:
         out.warn(Reason(code="proposals_left", message=message))
 
 
-def _ask(out: Output, settings: Settings, wait_s: float, names: tuple[str, ...]) -> None:
+def _ask(out: Output, operator: Operator, names: tuple[str, ...]) -> None:
     """Ask one by one, of all or of those named; nothing is held while the person thinks."""
-    from apex_cli.app.operator import Operator
-    from apex_cli.app.resources import badge_in
     from apex_cli.presenters.screen.prompt import ask_all
 
-    operator = Operator(settings, out, wait_s=wait_s)
     waiting = tuple(operator.find(name) for name in names) or operator.pending()
     if any(each.status is not ApprovalStatus.PENDING for each in waiting):
-        _list(out, settings, names)  # what is answered is only looked at
+        _list(out, operator, names)  # what is answered is only looked at
         return
-    if not ask_all(operator, badge_in(settings, operator.view()), waiting):
+    if not ask_all(operator, operator.badge(), waiting):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")

@@ -13,7 +13,6 @@ from apex_cli.commands.options import Call, HandOverOption, YesOption, command, 
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
@@ -45,7 +44,7 @@ def close(
     requests = operator.close_requests(symbols or (), terms)
     if not yes:
         out.warn(*operator.closing_warnings([request.symbol for request in requests]))
-        _confirm(out, settings, requests, operator)
+        _confirm(out, requests, operator)
     with posting(out, settings):
         done = operator.do(*requests)
         if everything:
@@ -83,12 +82,11 @@ def _check_options(
         raise InputError("close_one", "--quantity and --limit need exactly one symbol.", hint="Name one symbol.")
 
 
-def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...], operator: Operator) -> None:
+def _confirm(out: Output, requests: tuple[CloseRequest, ...], operator: Operator) -> None:
     """Ask at a terminal, with what is about to be closed; a script that says nothing has to say ``--yes``."""
     names = ", ".join(request.symbol for request in requests)
     if not out.can_prompt:
         raise InputError("confirmation_needed", f"Closing {names} needs a yes.", hint="Add --yes.")
-    from apex_cli.app.resources import badge_in
     from apex_cli.core.positions.position_views import position_views
     from apex_cli.presenters.close import close_line, day_trade_line
 
@@ -97,7 +95,7 @@ def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...]
     for request in requests:
         typer.echo(close_line(request, views.get(request.symbol)).text, err=True)
         typer.echo(day_trade_line(request, status).text, err=True)
-    if not out.confirm(f"{badge_in(settings, state).text}: close {names}?"):
+    if not out.confirm(f"{operator.badge().text}: close {names}?"):
         raise NothingToDo("not_confirmed", "Nothing was closed.")
 
 

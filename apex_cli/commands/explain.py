@@ -10,7 +10,6 @@ from apex_cli.app.resources import open_journal, open_store
 from apex_cli.commands.completion import recent_names
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.records import OutboxRow
 
 
 @command("explain", "demo-msft-breakout")
@@ -29,10 +28,8 @@ def explain(
 
     Without an ID it lists the recent signals, the newest first.
     """
-    from apex_cli.core.reports.handles import subjects_of
-    from apex_cli.core.reports.story import recent_signals, story_of
-    from apex_cli.core.state.events.base_event import kind_of
-    from apex_cli.core.state.events.signal_events import Decided
+    from apex_cli.core.reports.handles import read_story, subjects_of
+    from apex_cli.core.reports.story import recent_signals
     from apex_cli.presenters.explain import RECENT, explain_blocks, explain_data, recent_blocks
 
     out = call.out
@@ -48,9 +45,5 @@ def explain(
             f"The journal knows nothing of {identity!r}.",
             hint="apex explain lists recent signals; the # of apex orders and apex history works, too.",
         )
-
-    def find(seq: int) -> OutboxRow | None:
-        return next((row for row in journal.events(kind=kind_of(Decided)) if row.seq == seq), None)
-
-    stories = [story_of(subject, journal.events(subject=subject), find) for subject in subjects]
+    stories = [read_story(journal, subject) for subject in subjects]
     out.result(explain_data(stories), tuple(block for story in stories for block in explain_blocks(story)))

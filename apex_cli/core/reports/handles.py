@@ -12,13 +12,15 @@ from itertools import islice
 
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.position_views import position_of_handle
-from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals
+from apex_cli.core.reports.story import Story, find_recent, find_subjects, recent_signals, story_of
 from apex_cli.core.reports.trade_report import final_bookings
 from apex_cli.core.state.events.base_event import kind_of
 from apex_cli.core.state.events.event import read_event
 from apex_cli.core.state.events.position_events import RoundTripClosed
+from apex_cli.core.state.events.signal_events import Decided
 from apex_cli.core.state.tables import State, known_name
 
 ORDER, TRADE = "o", "h"
@@ -61,6 +63,15 @@ def trade_of_handle(journal: JournalReader, handle: str) -> RoundTrip | None:
     """Return the closed trade that *handle*, such as ``h3``, stands for; None for any other word."""
     number = _number_of(handle, TRADE)
     return None if number is None else next(islice(closed_round_trips(journal), number - 1, None), None)
+
+
+def read_story(journal: JournalReader, subject: str) -> Story:
+    """Return the story of *subject*, as the journal has it."""
+
+    def find(seq: int) -> OutboxRow | None:
+        return next((row for row in journal.events(kind=kind_of(Decided)) if row.seq == seq), None)
+
+    return story_of(subject, journal.events(subject=subject), find)
 
 
 def subjects_of(journal: JournalReader, state: State, name: str) -> tuple[str, ...]:
