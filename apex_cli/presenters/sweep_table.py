@@ -27,7 +27,7 @@ def _settings_text(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in values.items())
 
 
-REPLAYS: Table[SweepRow] = Table(
+REPLAYS = Table[SweepRow](
     Column("settings", value=lambda r: r.values),
     Column("trades", "Trades", is_right=True),
     Column("breakeven", "Even", rank=THIRD, is_right=True),
@@ -45,7 +45,7 @@ REPLAYS: Table[SweepRow] = Table(
 )
 
 
-WINDOWS: Table[WalkForwardRow] = Table(
+WINDOWS = Table[WalkForwardRow](
     Column("from", "From", lambda r: r.first.isoformat()),
     Column("to", "To", lambda r: r.last.isoformat()),
     Column("settings", "Settings", lambda r: r.values, shown=_settings_text, wraps=True),

@@ -79,7 +79,7 @@ class Table(Generic[T]):
 
     def __init__(self, *columns: Column[T], empty: str = "Nothing to show.") -> None:
         """Keep *columns* in the order of the JSON; *empty* is said instead of a table without rows."""
-        self._facts = tuple(column for column in columns if column.key)
+        self.facts = tuple(column for column in columns if column.key)
         shown = [column for column in columns if column.title is not None]
         self._drawn = tuple(sorted(shown, key=lambda column: column.place))
         self._empty = empty
@@ -91,7 +91,7 @@ class Table(Generic[T]):
 
     def data(self, row: T) -> dict[str, Any]:
         """Return *row* under the stable names that scripts read."""
-        return {column.key: column.of(row) for column in self._facts}
+        return {column.key: column.of(row) for column in self.facts}
 
     def rows(self, rows: Iterable[T]) -> list[dict[str, Any]]:
         """Return *rows* as a list of the JSON."""

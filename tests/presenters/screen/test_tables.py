@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from importlib import import_module
 from itertools import count
-from typing import NamedTuple
+from pkgutil import walk_packages
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from apex_cli import presenters
 from apex_cli.presenters.screen.blocks import FIRST, LAST, SECOND, THIRD, Cell, Grid, Head, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.fit import column_widths, places_that_fit, width_of
@@ -34,6 +38,20 @@ HELD = Table[Held](
     Column("", "Note", lambda h: h.note, rank=SECOND, wraps=True),
     empty="Nothing is held.",
 )
+
+
+def tables() -> Iterator[tuple[str, Table[Any], type]]:
+    """Yield every table of the presenters with the type of its rows."""
+    for found in walk_packages(presenters.__path__, "apex_cli.presenters."):
+        for name, table in vars(import_module(found.name)).items():
+            if isinstance(table, Table) and isinstance(row := get_args(table.__orig_class__)[0], type):
+                yield f"{found.name}.{name}", table, row
+
+
+def test_a_column_without_a_value_of_its_own_names_an_attribute_of_its_row() -> None:
+    found = [(name, column.key, row) for name, table, row in tables() for column in table.facts if column.value is None]
+    assert len(found) > 100
+    assert [name for name in found if not hasattr(name[2], name[1])] == []
 
 
 def drawn(grid: Grid, width: int) -> list[str]:
