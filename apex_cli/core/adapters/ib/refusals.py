@@ -75,9 +75,9 @@ def meaning_of(code: int, text: str) -> Meaning:
     """
     if code == 321 and "read-only" in text.lower():  # noqa: PLR2004 - the number of a failed validation
         return Meaning.READ_ONLY
-    if code in _FARMS_AND_WARNINGS or code in _QUOTES:
-        return Meaning.INFO
-    return _MEANINGS.get(code, Meaning.DOUBT)
+    if code in _MEANINGS:
+        return _MEANINGS[code]
+    return Meaning.INFO if code in _FARMS_AND_WARNINGS or code in _QUOTES else Meaning.DOUBT
 
 
 PATTERN_DAY_TRADE = "pattern day trade"

@@ -226,9 +226,12 @@ def test_a_silent_connection_is_made_anew(gateway: GatewayThread, connect: Conne
     session.wait(lambda: session.broker.connections >= 2)
 
 
-def test_nothing_leaves_while_the_broker_is_out_of_reach_behind_tws(gateway: GatewayThread, connect: Connect) -> None:
+@pytest.mark.parametrize("code", [1100, 2110])
+def test_nothing_leaves_while_the_broker_is_out_of_reach_behind_tws(
+    gateway: GatewayThread, connect: Connect, code: int
+) -> None:
     session = connect(gateway.port)
-    gateway.system(1100)
+    gateway.system(code)
     session.run(session.broker.server_time())
     with pytest.raises(BrokerError, match="has lost its line"):
         session.run(session.broker.submit([order("E", "BUY", "MARKET")]))

@@ -268,6 +268,7 @@ def test_whole_numbers_have_no_exponent() -> None:
         (404, Meaning.INFO),
         (2109, Meaning.INFO),
         (2104, Meaning.INFO),
+        (2110, Meaning.LINK_LOST),
         (202, Meaning.CANCELLED),
         (201, Meaning.REFUSED),
         (110, Meaning.REFUSED),
