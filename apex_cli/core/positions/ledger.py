@@ -89,6 +89,8 @@ def apply_fill(
         ValueError: *fill* is of another instrument than *position*.
     """
     side = _SIDES[fill.side]
+    if not fill.quantity:  # an execution that the venue took back
+        return position, ()
     if position is None:
         return _opened(fill, side, fill.quantity, fill.cost), ()
     if position.instrument != fill.instrument and position.instrument.key != fill.instrument.key:

@@ -166,6 +166,14 @@ def test_executions_of_one_moment_go_by_their_key() -> None:
     assert [f.exec_id for f in in_order([fill("S", 1, 1, "b"), fill("B", 1, 1, "a")])] == ["a", "b"]
 
 
+def test_an_execution_that_is_taken_back_was_never_there() -> None:
+    bought, taken_back = fill("B", 200, 100), fill("B", 0, 100, exec_id="1.02")
+    assert fold(None, [bought, taken_back]) == fold(None, [])
+    assert fold(None, [bought, fill("B", 50, 90, exec_id="2.01", minute=1), taken_back]).position == held(
+        fill("B", 50, 90, exec_id="2.01", minute=1)
+    )
+
+
 def test_a_fill_of_another_instrument_is_refused() -> None:
     with pytest.raises(ValueError, match="fill b is of MSFT, the position of AAPL"):
         fold(None, [fill("B", 1, 50, "a"), fill("B", 1, 50, "b", 1, instrument=make_instrument("MSFT"))])
