@@ -15,6 +15,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import RejectedRow, SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.positions.booking import entries_of
 from apex_cli.core.state.tables import State
 
 
@@ -97,19 +98,30 @@ def expired_reason(signal: Signal, now: datetime) -> Reason:
 
 
 def outcome_of_orders(records: Sequence[OrderRecord]) -> SignalOutcome:
-    """Return the outcome of sending: unknown while that of every entry is, refused when none was ever taken."""
-    statuses = {record.status for record in records if record.order.role is OrderRole.ENTRY}
-    if statuses - NOTHING_SENT - UNSETTLED:
+    """Return the outcome of sending: unknown while that of every entry is, refused when none came to anything."""
+    statuses = {r.status for r in records if r.order.role is OrderRole.ENTRY and not _came_to_nothing(r)}
+    if statuses - UNSETTLED:
         return SignalOutcome.EXECUTED
-    return SignalOutcome.UNKNOWN if statuses & UNSETTLED else SignalOutcome.REFUSED
+    return SignalOutcome.UNKNOWN if statuses else SignalOutcome.REFUSED
+
+
+def _came_to_nothing(record: OrderRecord) -> bool:
+    """Return whether an order was never taken, or was cancelled before anything of it filled."""
+    is_cancelled = record.status is OrderStatus.CANCELLED and not record.filled_quantity
+    return is_cancelled or record.status in NOTHING_SENT
 
 
 def settled_report(report: SignalReport, state: State) -> SignalReport:
-    """Return *report* with the outcome that its orders have now; where its entries are kept no longer, as it was."""
+    """Return *report* with the outcome that its orders have now; where its entries are kept no longer, as it was.
+
+    An entry that took the place of a cancelled one counts with it.
+    """
     records = [state.orders[name] for name in report.orders if name in state.orders]
-    if not any(record.order.role is OrderRole.ENTRY for record in records):
+    sent = [record for record in records if record.order.role is OrderRole.ENTRY]
+    if not sent:
         return report
-    return replace(report, outcome=outcome_of_orders(records), reasons=trouble_with(records))
+    entries = entries_of(state, sent[0].order.bracket_id, sent[0].order.instrument)
+    return replace(report, outcome=outcome_of_orders(entries), reasons=trouble_with(records))
 
 
 def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
@@ -122,7 +134,7 @@ def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
             value=record.status,
         )
         for record in records
-        if record.status in bad
+        if record.status in bad or (record.order.role is OrderRole.ENTRY and _came_to_nothing(record))
     ) + tuple(
         Reason(code="order_held", message=f"{record.order.client_order_id} is {record.reason}.", value=record.status)
         for record in records
