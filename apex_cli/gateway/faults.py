@@ -39,6 +39,9 @@ class Action(StrEnum):
     HOLD = "hold"
     """An answer is sent after the next one."""
 
+    SPOIL = "spoil"
+    """An answer is sent with ``text`` in its field number ``field``."""
+
 
 class Fault(Value, frozen=True, kw_only=True):
     """One fault."""
@@ -61,6 +64,9 @@ class Fault(Value, frozen=True, kw_only=True):
 
     code: int = 0
     text: str = ""
+    field: int = 0
+    """Number of a field of the message, whose own number is field 0."""
+
     seconds: float = 0.0
     status: str = ""
     """Status that a refused placement is reported with, such as ``Inactive``; empty reports none."""

@@ -186,6 +186,8 @@ class Session(asyncio.Protocol):
             return
         name = fields[0].name if isinstance(fields[0], Message) else ""
         fault = self.gateway.faults.strike(name, self.client_id, self._order_ref)
+        if fault is not None and fault.action is Action.SPOIL:
+            fields, fault = [*fields[: fault.field], fault.text, *fields[fault.field + 1 :]], None
         data = frame(fields)
         if fault is None:
             self._write(data)

@@ -143,6 +143,21 @@ def test_an_entry_that_is_refused_late_is_not_reported_as_executed(
 
 
 @pytest.mark.usefixtures("house")
+def test_a_fill_that_cannot_be_read_is_in_doubt_with_status_6_until_it_can(
+    apex_json: Apex, gateway: GatewayThread
+) -> None:
+    gateway.fault("spoil", "execDetails", times=0, field=20, text="nan")
+    done = run(apex_json)
+    assert done.status == 6
+    assert "-E" in str(done.envelope["errors"]), "it names the order"
+    assert apex_json("positions").data["positions"] == []
+    gateway.clear_faults()
+    assert apex_json("run", "--once").status in {0, 8}
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], position["entry_price"], position["protected_quantity"]) == (100, "100.00", 100)
+
+
+@pytest.mark.usefixtures("house")
 def test_a_swallowed_placement_is_unknown_with_status_6_and_its_name(apex_json: Apex, gateway: GatewayThread) -> None:
     gateway.fault("swallow", "placeOrder", times=0)
     done = run(apex_json)

@@ -188,12 +188,16 @@ class TradeExecutor:
             OutcomeUnknownError: what became of an order is in doubt, or what is held has no working stop.
         """
         has_sent = bool(self._orders.in_settlement)
+        trouble: OutcomeUnknownError | None = None
         for _ in range(MOST_ROUNDS):
-            if not self._orders.in_settlement:
+            if trouble is not None or not self._orders.in_settlement:
                 break
-            await self._orders.follow()
+            try:
+                await self._orders.follow()
+            except OutcomeUnknownError as error:  # what else is held is looked after all the same
+                trouble = error
             await self._close_given_up(await self._guard.look(at_once=True, is_last=True))
-        trouble = self.lacks_cover() if has_sent else None
+        trouble = trouble or (self.lacks_cover() if has_sent else None)
         if trouble is not None:
             raise trouble
 

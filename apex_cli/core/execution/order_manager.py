@@ -22,7 +22,7 @@ from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Exchange, Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
-from apex_cli.core.ports import Broker, Clock, StateStore
+from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book, entries_of, subject_of
 from apex_cli.core.positions.protection import next_leg_id, orders_of
 from apex_cli.core.positions.trade_locks import keep_locks
@@ -383,7 +383,7 @@ class Orders:
         An order that has ended can be refused no more: where all have, only the question is left.
 
         Raises:
-            OutcomeUnknownError: the broker could not be asked; what became of the orders is in doubt.
+            OutcomeUnknownError: the broker could not be asked, or did not say of each what became of it.
         """
         names = self.in_settlement
         if not names or not self._patience.settle_s:
@@ -395,13 +395,13 @@ class Orders:
             await asyncio.sleep(POLL_INTERVAL_S)
             self.sync()
         until = loop.time() + self._patience.ack_timeout_s
-        while not await self._is_confirmed():
+        while doubtful := await self._in_doubt(names):
             if loop.time() >= until:
                 raise OutcomeUnknownError(
                     "orders_unsettled",
-                    f"The broker could not be asked what became of {', '.join(names)}.",
+                    f"The broker could not be asked, or did not say, what became of {', '.join(doubtful)}.",
                     hint="Look in TWS and at apex orders; the next start asks again.",
-                    details={"orders": list(names)},
+                    details={"orders": list(doubtful)},
                 )
             await asyncio.sleep(POLL_INTERVAL_S)
         self._in_settlement = {name: None for name in self._in_settlement if name not in names}
@@ -410,12 +410,16 @@ class Orders:
         records = map(self._store.view().orders.get, names)
         return all(record is not None and record.status.is_final for record in records)
 
-    async def _is_confirmed(self) -> bool:
+    async def _in_doubt(self, names: Sequence[str]) -> Sequence[str]:
+        """Ask the broker, and return those of *names* that an incomplete answer says nothing of."""
         try:
-            await self.confirm()
+            snapshot = await self.confirm()
         except BrokerError:
-            return False
-        return True
+            return names
+        if snapshot.is_complete:
+            return ()
+        known, open_ones = {update.client_order_id for update in snapshot.orders}, self._store.view().orders.open()
+        return [name for name in (r.order.client_order_id for r in open_ones) if name in names and name not in known]
 
     def take_over(self, reported: Iterable[BrokerEvent], also: Callable[[State], None]) -> None:
         """Book what an answer of the broker says beyond the events that came, and do *also* in the same commit.
@@ -452,15 +456,15 @@ class Orders:
             self._conclude_entries(questions)
         self.end_approvals()
 
-    async def confirm(self) -> bool:
-        """Ask the broker for all it knows and book it; True when the answer was complete.
+    async def confirm(self) -> BrokerSnapshot:
+        """Ask the broker for all it knows, book it, and return it.
 
         Raises:
             BrokerError: the broker cannot be asked.
         """
         snapshot = await self._broker.snapshot()
         self.sync((*snapshot.orders, *snapshot.fills))
-        return snapshot.is_complete
+        return snapshot
 
     async def held_at_broker(self, key: str) -> Decimal | None:
         """Return the signed quantity of *key* that the broker holds; None where it gives no complete answer."""

@@ -92,7 +92,7 @@ class Repricer:
             entry = self._note_price(entry, price)
             if not await self._cancelled(entry, bracket):
                 return True
-        if not await self._orders.confirm() or any(map(is_unsure, self._known(entry).values())):
+        if not (await self._orders.confirm()).is_complete or any(map(is_unsure, self._known(entry).values())):
             self._attempts.put_off(entry.bracket_id)
             return True
         if not unsent_quantity(bracket, self._known(entry).values()):

@@ -80,10 +80,12 @@ def profit(side: PositionSide, entry: Decimal, current: Decimal, quantity: Decim
 def profit_pct(side: PositionSide, entry: Decimal, current: Decimal) -> Decimal:
     """Return the P&L in percent of the entry: 4 is 4 %. Both are prices of a unit, or both are values.
 
+    What cost nothing has no percentage: 0.
+
     >>> profit_pct(PositionSide.LONG, Decimal(50), Decimal(52))
     Decimal('4')
     """
-    gain = (current - entry) / entry * 100 * side.sign
+    gain = (current - entry) / entry * 100 * side.sign if entry else ZERO
     return gain or abs(gain)
 
 

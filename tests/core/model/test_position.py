@@ -36,3 +36,7 @@ def test_a_stop_that_is_hit_loses_exactly_one_r(entry: Decimal, stop: Decimal, q
     risk = risk_per_unit(entry, stop, Decimal(100)) * quantity
     loss = profit(side, entry, stop, quantity, Decimal(100))
     assert r_multiple(loss, risk) == (None if entry == stop else Decimal(-1))
+
+
+def test_what_cost_nothing_has_no_percentage() -> None:
+    assert profit_pct(PositionSide.LONG, Decimal(0), Decimal(5)) == 0

@@ -10,6 +10,7 @@ from apex_cli.core.adapters.ib.order_terms import limit_price_of, own_type, stop
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecution, IbOrder, IbOrderState
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.execution import Corrected
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -20,7 +21,10 @@ COMBINATION = "BAG"
 NOT_YET_KNOWN = Decimal(-1)
 """What a commission report says before the commission is worked out."""
 
-_SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL, "BOT": OrderSide.BUY}
+_SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL}
+_EXECUTED_SIDES = {"BOT": OrderSide.BUY, "SLD": OrderSide.SELL}
+_PRICED = frozenset({"STK", "CASH", "CRYPTO"})
+"""Kinds that never change hands for nothing; an option does where it expires or is exercised."""
 
 
 class OpenOrder(Value, frozen=True, kw_only=True):
@@ -131,18 +135,36 @@ def _completed_order(_contract: IbContract, order: IbOrder, state: IbOrderState)
 
 
 def _executed(_request: int, contract: IbContract, execution: IbExecution) -> Executed | None:
+    """Return what ``execDetails`` reported, None for a combination, whose legs are reported one by one.
+
+    Raises:
+        ValueError: side, shares or price are none that an execution can have; nothing may be booked from it.
+    """
     if contract.secType == COMBINATION:
         return None
+    side, shares = _EXECUTED_SIDES.get(execution.side), to_decimal(execution.shares)
+    price = to_decimal(execution.price)
+    is_price = price is not None and (price > ZERO or contract.secType not in _PRICED)
+    if side is None or shares is None or price is None or not is_price or not _is_size(execution, shares):
+        raise ValueError(
+            f"execution {execution.execId} of {contract.symbol} says {execution.side} {execution.shares} at "
+            f"{execution.price}"
+        )
     fill = Fill(
         exec_id=execution.execId,
         client_order_id=execution.orderRef,
         instrument=instrument_of(contract),
-        side=_SIDES.get(execution.side, OrderSide.SELL),
-        quantity=Quantity(to_decimal(execution.shares) or ZERO),
-        price=Price(to_decimal(execution.price) or ZERO),
+        side=side,
+        quantity=Quantity(shares),
+        price=Price(price),
         filled_at=execution.time,
     )
     return Executed(fill=fill, perm_id=execution.permId, account=execution.acctNumber)
+
+
+def _is_size(execution: IbExecution, shares: Decimal) -> bool:
+    """Return whether an execution can be of so many *shares*; of none only where a correction takes it back."""
+    return shares > ZERO or (not shares and Corrected(exec_id=execution.execId).revision > 1)
 
 
 def _commission(report: IbCommission) -> CommissionWord:

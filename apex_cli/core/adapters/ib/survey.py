@@ -131,11 +131,14 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         live = _last_words(heard)
     if link.times.unknown:  # a message that cannot be read is lost without a word
         answers[EXECUTIONS] = None
+    held = answers.get(POSITIONS) or ()
+    if any(each.account == link.account and to_decimal(each.position) is None for each in held):
+        answers[POSITIONS] = None  # a quantity that is no number is not "nothing is held"
     return Survey(
         account=link.account,
         live=tuple(map(tracker.named, live.values())),
         filled=_filled(heard),
-        holdings=holdings_of(answers.get(POSITIONS) or (), link.account, tracker.register),
+        holdings=holdings_of(held, link.account, tracker.register),
         unanswered=tuple(name for name, answer in answers.items() if answer is None),
         is_light=light,
         unknown_zone=link.times.unknown,

@@ -29,6 +29,7 @@ class Tap:
         self.news = asyncio.Event()
         self._listeners: list[Callable[[Word], None]] = []
         self._records: list[list[Word]] = []
+        self._unreadable: set[str] = set()
 
     def install(self, wrapper: Any) -> None:  # noqa: ANN401 - either library's wrapper
         """Hear every callback of *wrapper* that reports orders."""
@@ -54,14 +55,20 @@ class Tap:
         def callback(*arguments: Any) -> None:  # noqa: ANN401 - whatever the protocol sends
             try:
                 word = translate(*arguments)
-            except Exception:
-                log.exception("an answer of the broker could not be read")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the library hears the rest
+                self._note_unreadable(str(error))
                 word = None
             if word is not None:
                 self._hear(word)
             onward(*arguments)
 
         return callback
+
+    def _note_unreadable(self, what: str) -> None:
+        """Say once what cannot be read: what it is about stays open, and is asked for again."""
+        if what not in self._unreadable:
+            self._unreadable.add(what)
+            log.error("An answer of the broker cannot be read and does not count: %s.", what)
 
     def _hear(self, word: Word) -> None:
         self.heard.append(word)

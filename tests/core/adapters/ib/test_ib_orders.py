@@ -17,7 +17,7 @@ from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.gateway.policy import OcaPartial, Policy
 from kit.gateway import GatewayThread
-from kit.ib import Session, bracket, fills, order, reasons, short, states
+from kit.ib import PREFIX, Session, bracket, fills, order, reasons, short, states
 
 W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED
 
@@ -274,6 +274,39 @@ def test_a_correction_replaces_the_execution(session: Session, gateway: GatewayT
     (corrected,) = [e for e in session.settled() if isinstance(e, Fill)]
     assert (corrected.key, corrected.price, corrected.revision) == (fill.key, Decimal("100.5"), fill.revision + 1)
     assert [f.price for f in session.run(session.broker.snapshot()).fills] == [Decimal("100.5")]
+
+
+SIDE, SHARES, PRICE = 18, 19, 20
+"""Numbers of fields of ``execDetails``, server version 176."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[(PRICE, value) for value in ("nan", "0", "", "-5", "1.7976931348623157E308")],
+        *[(SHARES, value) for value in ("nan", "0", "-10", "1.7976931348623157E308")],
+        (SIDE, "WHAT"),
+    ],
+)
+def test_an_execution_that_cannot_be_read_is_not_booked_and_leaves_its_order_in_doubt(
+    session: Session, gateway: GatewayThread, field: int, value: str
+) -> None:
+    gateway.fault("spoil", "execDetails", times=0, field=field, text=value)
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    snapshot = session.run(session.broker.snapshot())
+    assert (fills(session.broker.drain()), snapshot.fills) == ([], ())
+    assert snapshot.missing == (f"what became of {PREFIX}E",)
+    gateway.clear_faults()
+    session.run(session.broker.snapshot())
+    assert fills(session.settled()) == [("E", 10, 100)], "asked again, it can be read"
+
+
+def test_a_holding_whose_quantity_is_no_number_is_not_nothing(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    gateway.fault("spoil", "position", field=14, text="nan")
+    snapshot = session.run(session.broker.snapshot())
+    assert (snapshot.is_complete, snapshot.missing) == (False, ("positions",))
+    assert session.run(session.broker.snapshot()).positions == {"AAPL": 10}
 
 
 def test_a_repeated_execution_is_no_news(session: Session, gateway: GatewayThread) -> None:
