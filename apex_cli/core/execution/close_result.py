@@ -16,6 +16,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.request import Closed, CloseStatus
 from apex_cli.core.model.side import PositionSide
+from apex_cli.core.model.wording import plain
 from apex_cli.core.state.tables import State
 
 
@@ -58,6 +59,28 @@ def what_came_of(state: State, record: OrderRecord, side: PositionSide, entry: P
             fill.is_theoretical for fill in state.fills.values() if fill.client_order_id == record.order.client_order_id
         ),
         warnings=(_fraction_left(instrument, fraction),) if fraction and record.status is OrderStatus.FILLED else (),
+        trouble=_trouble_of(record, held, side),
+    )
+
+
+def _trouble_of(record: OrderRecord, held: PositionRecord | None, side: PositionSide) -> Reason | None:
+    """Return what is wrong where a closing order ended short of its quantity, or went beyond what was held."""
+    if held is None:
+        return None
+    order, position = record.order, held.position
+    key, left = order.instrument.key, plain(position.quantity)
+    if position.side is not side:
+        return Reason(
+            code="close_went_beyond",
+            message=f"{key}: an exit filled while the closing order was on its way: {left} are held {position.side} "
+            f"now, which nobody asked for. Look at the broker, then apex close {key}.",
+        )
+    if not (record.status.is_final and ZERO < record.filled_quantity < order.quantity):
+        return None
+    return Reason(
+        code="close_incomplete",
+        message=f"{key}: {plain(record.filled_quantity)} of {plain(order.quantity)} were closed, and the rest of the "
+        f"closing order ended{f': {record.reason}' if record.reason else ''}. {left} are still held.",
     )
 
 

@@ -132,6 +132,9 @@ class Closed(Value, frozen=True, kw_only=True, tag=True):
     warnings: tuple[Reason, ...] = ()
     """What the day-trading rules said of it; they forbid no close."""
 
+    trouble: Reason | None = None
+    """Why less was closed than asked for, or more than was held; None when neither is so."""
+
 
 class Preview(Value, frozen=True, kw_only=True):
     """An approval as it stands now: what a yes would do."""
@@ -238,8 +241,8 @@ class WorkDone(Value, frozen=True, kw_only=True):
 
     @property
     def status(self) -> ExitStatus:
-        """Exit status of work with results: unknown outcomes weigh most, then the first failure."""
-        if self._unknown():
+        """Exit status of work with results: unknown and partial outcomes weigh most, then the first failure."""
+        if self._unknown() or self._trouble():
             return ExitStatus.UNKNOWN_OUTCOME
         return ExitStatus(self.failures[0].status) if self.failures else ExitStatus.OK
 
@@ -247,7 +250,11 @@ class WorkDone(Value, frozen=True, kw_only=True):
     def reasons(self) -> list[Reason]:
         """Why the status of work with results is not 0."""
         failed = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in self.failures]
-        return [Reason(code="order_unknown", message=sentence) for sentence in self._unknown()] + failed
+        unknown = [Reason(code="order_unknown", message=sentence) for sentence in self._unknown()]
+        return unknown + self._trouble() + failed
+
+    def _trouble(self) -> list[Reason]:
+        return [closed.trouble for closed in self.all_of(Closed) if closed.trouble is not None]
 
     def _unknown(self) -> list[str]:
         """Return a sentence for each order whose outcome is unknown."""
