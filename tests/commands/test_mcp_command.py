@@ -95,7 +95,7 @@ def test_an_agent_reads_is_refused_proposes_better_a_person_approves_and_the_jou
 
     refused, queued, again, more, lists, wrong, absent = with_agent(clean_environment, story)
     assert (refused["status"], refused["errors"][0]["code"]) == ("refused", "reward_risk_min")
-    assert refused["errors"][0]["details"] == {"limit": "at least 2.00", "value": "1.2973"}
+    assert refused["errors"][0]["details"] == {"limit": "at least 2.00", "value": "1.30"}
     assert (queued["status"], queued["data"]["outcome"]) == ("ok", "queued")
     assert (again["data"]["outcome"], again["data"]["approval_id"]) == ("duplicate", queued["data"]["approval_id"])
     assert [error["code"] for error in more["errors"]] == ["agent_waiting"]

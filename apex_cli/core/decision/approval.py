@@ -15,7 +15,7 @@ from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.wording import percent, price
+from apex_cli.core.model.wording import percent, percent_beside, price
 
 TRANSITIONS: Mapping[ApprovalStatus, frozenset[ApprovalStatus]] = {
     ApprovalStatus.PENDING: frozenset(
@@ -137,7 +137,7 @@ def _drifted(approval: ApprovalRecord, quote: Quote | None, limits: Limits) -> t
     distance = abs(quote.price - then)
     if distance <= most * then:
         return ()
-    found = percent(distance / then)
+    found = percent_beside(distance / then, most)
     message = f"The price moved {found} since it was queued, from {price(then)} to {price(quote.price)}; "
     message += f"the limit is {percent(most)}."
     return (Reason(code="price_drift", message=message, limit=f"at most {percent(most)}", value=found),)

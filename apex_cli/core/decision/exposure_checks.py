@@ -10,7 +10,7 @@ from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Check, Exposure
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.wording import money, percent
+from apex_cli.core.model.wording import money, percent, percent_beside
 
 TAKEN_OUT = "If money was taken out, apex state reset-peak measures from now on."
 
@@ -83,7 +83,7 @@ def loss_check(
     if base <= ZERO:
         value, message = "unknown", f"The account's value {since} is unknown: opening needs it."
     else:
-        value = f"{percent(loss / base)} ({money(loss)})"
+        value = f"{percent_beside(loss / base, most)} ({money(loss)})"
         until = "" if lifts_at is None else f" It opens again at {market_time(lifts_at)}."
         message = f"The account lost {value} {since}; the limit is {percent(most)}.{until} {TAKEN_OUT}"
     return verdict(code, passed=passed, limit=f"below {percent(most)}", value=value, message=message, lifts_at=lifts_at)

@@ -27,7 +27,7 @@ from apex_cli.core.model.risk_limits import OnObstacle
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.trade_size import Sized
-from apex_cli.core.model.wording import percent, plain, price
+from apex_cli.core.model.wording import percent, percent_beside, plain, price
 from apex_cli.core.positions.holding import flat_from
 
 FROM_SIGNAL = "signal"
@@ -280,7 +280,7 @@ def price_collar(ctx: CheckContext) -> Check:
     passed = distance <= most * quote.price
     if passed and not ctx.describe:
         return passing("price_collar")
-    found = percent(distance / quote.price)
+    found = percent_beside(distance / quote.price, most)
     return verdict(
         "price_collar",
         passed=passed,

@@ -23,7 +23,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.model.trade_size import Binding, Sized
-from apex_cli.core.model.wording import amounts_in, decimals
+from apex_cli.core.model.wording import amounts_in, beside, decimals
 
 
 def decide(
@@ -269,9 +269,10 @@ def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:
     score, least = opportunity.cautious_score, execution.auto_min_score
     if score >= least:
         return None
+    shown = beside(score, least)
     return Reason(
         code="score_below_auto",
-        message=f"Score {decimals(score)} is below {decimals(least)}, the least that is executed without asking.",
+        message=f"Score {shown} is below {decimals(least)}, the least that is executed without asking.",
         limit=f"at least {decimals(least)}",
-        value=decimals(score),
+        value=shown,
     )

@@ -25,7 +25,7 @@ from apex_cli.core.model.protections import (
     TradeLock,
 )
 from apex_cli.core.model.trade_size import Sized
-from apex_cli.core.model.wording import decimals, money, percent
+from apex_cli.core.model.wording import beside, decimals, money, percent
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
@@ -201,12 +201,13 @@ def net_reward_risk(ctx: CheckContext) -> Check | None:
     net = trade_costs.net_reward_risk(gross, risk, costs)
     if net >= least and not ctx.describe:
         return passing(code)
+    after, before = beside(net, least), beside(gross, least)
     return verdict(
         code,
         passed=net >= least,
         limit=limit,
-        value=f"{decimals(net)} net, {decimals(gross)} gross",
-        message=f"Reward:risk is {decimals(net)} after costs ({decimals(gross)} before): {_cost_words(costs)}; "
+        value=f"{after} net, {before} gross",
+        message=f"Reward:risk is {after} after costs ({before} before): {_cost_words(costs)}; "
         f"the least allowed is {decimals(least)}. A larger size or wider levels cost less of it.",
     )
 

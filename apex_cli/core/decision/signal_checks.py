@@ -18,7 +18,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import word_problem
 from apex_cli.core.model.trade_size import Sized
-from apex_cli.core.model.wording import decimals, plain, price, units
+from apex_cli.core.model.wording import beside, decimals, plain, price, units
 from apex_cli.core.venue.costs import CostModel
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
@@ -138,7 +138,7 @@ def reward_risk_min(ctx: CheckContext) -> Check:
     passed = minimum <= ZERO or (found is not None and found >= minimum)
     if passed and not ctx.describe:
         return passing("reward_risk_min")
-    shown = "none" if found is None else decimals(found)
+    shown = "none" if found is None else beside(found, minimum)
     wrong = f"{shown} is below the minimum of {decimals(minimum)}"
     if found is None:
         wrong = "cannot be worked out without a target and a distance to the stop"
@@ -157,7 +157,7 @@ def confidence_min(ctx: CheckContext) -> Check:
     passed = minimum <= ZERO or (found is not None and found >= minimum)
     if passed and not ctx.describe:
         return passing("confidence_min")
-    shown = "none" if found is None else decimals(found)
+    shown = "none" if found is None else beside(found, minimum)
     missing = "is missing: give the signal one, or set risk.min_confidence to 0"
     wrong = missing if found is None else f"{shown} is below the minimum of {decimals(minimum)}"
     return verdict(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import count
 
 from apex_cli.core.model.instrument import HOME_CURRENCY, MarketType
 
@@ -44,9 +45,23 @@ def decimals(value: Decimal, least: int = 2) -> str:
     >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3)
     ('1.40', '0.3333')
     """
-    whole, _, part = plain(value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN)).partition(".")
+    return _padded(value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN), least)
+
+
+def _padded(value: Decimal, least: int) -> str:
+    whole, _, part = plain(value).partition(".")
     part = part.ljust(least, "0")
     return f"{whole}.{part}" if part else whole
+
+
+def beside(value: Decimal, limit: Decimal, least: int = 2) -> str:
+    """Return *value* with two decimals, or with as many as show on which side of *limit* it lies.
+
+    >>> beside(Decimal("3.4595"), Decimal(2)), beside(Decimal("1.99996"), Decimal(2))
+    ('3.46', '1.99996')
+    """
+    places = next(n for n in count(2) if round(value, n).compare(limit) == value.compare(limit))
+    return _padded(round(value, places), least)
 
 
 _CURRENCY: ContextVar[str] = ContextVar("account_currency", default=HOME_CURRENCY)
@@ -98,6 +113,15 @@ def percent(fraction: Decimal) -> str:
     '2.5 %'
     """
     return f"{decimals(fraction * 100, least=0)} %"
+
+
+def percent_beside(fraction: Decimal, limit: Decimal) -> str:
+    """Return a fraction in percent, with as many decimals as show on which side of *limit* it lies.
+
+    >>> percent_beside(Decimal("0.000667"), Decimal("0.1")), percent_beside(Decimal("0.100004"), Decimal("0.1"))
+    ('0.07 %', '10.0004 %')
+    """
+    return f"{beside(fraction * 100, limit * 100, least=0)} %"
 
 
 def units(quantity: Decimal, market_type: MarketType) -> str:

@@ -67,7 +67,7 @@ def test_a_price_that_drifted_too_far_voids_it(build: Any, quote: str, *, is_voi
 def test_a_reward_too_small_at_the_price_of_now_voids_it(build: Any) -> None:
     verdict = recheck_approval(waiting(build), build.snapshot(quote="50.40"), Limits())
     (reason,) = verdict.reasons
-    assert (verdict.status, reason.code, reason.value) == (ApprovalStatus.SUPERSEDED, "reward_risk_min", "1.9167")
+    assert (verdict.status, reason.code, reason.value) == (ApprovalStatus.SUPERSEDED, "reward_risk_min", "1.92")
 
 
 def test_a_price_at_the_stop_voids_it(build: Any) -> None:

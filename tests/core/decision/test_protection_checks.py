@@ -173,7 +173,7 @@ def test_reward_risk_counts_after_costs(build: Any) -> None:
         failed = build.failures(build.opportunity(), build.snapshot(), limits)
         assert list(failed) == (["net_reward_risk"] if is_refused else [])
         if is_refused:
-            assert failed["net_reward_risk"].value == "1.2337 net, 2.00 gross"
+            assert failed["net_reward_risk"].value == "1.23 net, 2.00 gross"
 
 
 def test_expectancy_counts_after_costs(build: Any) -> None:

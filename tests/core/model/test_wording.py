@@ -8,9 +8,11 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.wording import (
     account_currency,
     amounts_in,
+    beside,
     decimals,
     money,
     percent,
+    percent_beside,
     plain,
     shared_start,
     show_amounts_in,
@@ -31,6 +33,28 @@ def test_plain_numbers_have_no_exponent_and_no_trailing_zeros(value: str, text: 
 def test_decimals_are_at_least_two_and_at_most_four() -> None:
     assert [decimals(D(v)) for v in ("2", "1.4", "1.23456")] == ["2.00", "1.40", "1.2346"]
     assert decimals(D(10), least=0) == "10"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "text"),
+    [
+        ("2.0415", "2", "2.04"),
+        ("1.996", "2", "1.996"),
+        ("1.99996", "2", "1.99996"),
+        ("2", "2", "2.00"),
+        ("-3.75", "2", "-3.75"),
+        ("0.000001", "0", "0.000001"),
+    ],
+)
+def test_a_number_beside_its_limit_shows_on_which_side_it_lies(value: str, limit: str, text: str) -> None:
+    assert beside(D(value), D(limit)) == text
+
+
+def test_a_part_beside_its_limit_has_two_decimals_of_a_percent_where_they_are_enough() -> None:
+    most = D("0.03")
+    shown = [percent_beside(D(part), most) for part in ("0.03", "0.0300004", "0.000667")]
+    assert shown == ["3 %", "3.00004 %", "0.07 %"]
+    assert percent_beside(D(1) / 3, most) == "33.33 %"
 
 
 def test_amounts_carry_their_unit() -> None:
