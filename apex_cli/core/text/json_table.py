@@ -13,6 +13,9 @@ from apex_cli.core.text.text_table import Row, Table, plain_name
 MAX_CELLS = 2000
 """Most columns of a table."""
 
+LEAST_COLUMNS = 4
+"""Fewer columns side by side may be anything."""
+
 
 def json_table(text: str, name: str) -> Table:
     """Return the records in a JSON document, wherever they stand in it.
@@ -45,7 +48,7 @@ def find_records(document: object, *, depth: int = 4) -> list[Any]:
         return document if (document and kinds <= {dict}) or kinds == {list} else []
     if not isinstance(document, dict) or not depth:
         return []
-    if record := _by_key(document):
+    if record := _by_key(document) or _of_pandas(document):
         return record
     if columns := _by_column(document):
         return columns
@@ -78,6 +81,27 @@ def _by_key(document: Mapping[str, object]) -> list[Any]:
     return [{"date": key, **value} for key, value in document.items() if isinstance(value, dict)]
 
 
+def _of_pandas(document: Mapping[str, object]) -> list[Any]:
+    """Return records of ``DataFrame.to_json()``: columns by index, its default, or lists with ``orient="split"``.
+
+    Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
+    """
+    match document:
+        case {"columns": list(names), "index": list(index), "data": list(rows)} if len(index) == len(rows):
+            pairs = zip(index, rows, strict=True)
+            return [{"index": at, **dict(zip(names, row, strict=False))} for at, row in pairs if isinstance(row, list)]
+    columns = [value for value in document.values() if isinstance(value, dict) and value]
+    keys = list(columns[0]) if columns else []
+    is_index = all(re.fullmatch(r"\d+|\d{4}-\d{2}-\d{2}.*", key) for key in keys)
+    if len(columns) < len(document) or len(columns) < LEAST_COLUMNS or not is_index:
+        return []
+    if any(list(column) != keys for column in columns):
+        return []
+    return [
+        {"index": key, **{name: column[key] for name, column in zip(document, columns, strict=True)}} for key in keys
+    ]
+
+
 def _by_column(document: Mapping[str, object]) -> list[Any]:
     """Return records from columns of one length, as charts are sent: also those in lists inside."""
     columns: dict[str, list[object]] = {}
@@ -85,8 +109,7 @@ def _by_column(document: Mapping[str, object]) -> list[Any]:
         if value and not any(isinstance(item, dict | list) for item in value):
             columns.setdefault(name, value)
     lengths = {len(value) for value in columns.values()}
-    least = 4
-    if len(columns) < least or len(lengths) != 1:
+    if len(columns) < LEAST_COLUMNS or len(lengths) != 1:
         return []
     return [dict(zip(columns, items, strict=True)) for items in zip(*columns.values(), strict=True)]
 

@@ -71,7 +71,8 @@ _DECORATIONS = re.compile(
     r"adjusted|adj|adjsplitdiv|adjsplit|unadjusted|unadj|raw|ohlcv?|bars?|candles?|klines?|dat|ascii|mt|export|"
     r"nasdaq|nyse|amex|arca|bats|batsus|cboe|otc|nysearca|lse|xetr|binance|bitstamp|coinbase|kraken|gemini|bitfinex|"
     r"oanda|fx|fxcm|forexcom|stooq|yahoo|tiingo|alpaca|polygon|barchart|[0-9]{4}|[0-9]{6}|[0-9]{8}|[0-9]{1,2}|"
-    r"historicaldata|historicalquotes",
+    r"historicaldata|historicalquotes|table|xnas|xnys|xase|arcx|historische|daten|dati|storici|datos|hist[oó]ricos?|"
+    r"dados|donn[ée]es|historiques",
     re.IGNORECASE,
 )
 """Words that vendors put around a symbol in the name of a file."""
@@ -440,10 +441,14 @@ def symbol_in_name(name: str) -> str:
     stem = re.sub(r" ?\([0-9]+\)$|(?<=[DWMHS0-9])_[0-9a-f]{5}$", "", name.strip())
     if minutes := _METATRADER.fullmatch(stem):
         stem = minutes[1]
+    if (tail := re.fullmatch(r"(.+)-([a-z]{3,})", stem, re.IGNORECASE)) and _DECORATIONS.fullmatch(tail[2]):
+        stem = tail[1]
+    if re.fullmatch(r"[A-Z]{1,5}_[AB]", stem):
+        stem = stem.replace("_", ".")
     if _SHARE_CLASS.fullmatch(stem) or _is_pair(stem):
         return stem
     if _PLAIN_NAME.fullmatch(stem) and " " not in stem and not re.search(r"-[0-9]|-(?:1d|usd.*-)", stem, re.IGNORECASE):
-        symbol = stem.upper().removesuffix(".US")
+        symbol = stem.upper().removesuffix(".US").removeprefix("US.")
         return (
             "" if re.fullmatch(r"HISTORICAL(?:DATA|QUOTES)|PRICES?|DATA|BARS|DOWNLOAD|TABLE|EXPORT", symbol) else symbol
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from decimal import Decimal
 from itertools import islice
@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Price
 from apex_cli.core.text.cells import (
+    Decimals,
     When,
     find_decimals,
     find_order,
@@ -59,7 +60,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "close": (
         "close", "closelast", "c", "last", "closeprice", "latest", "lastlatest", "lastprice", "settle", "closebid",
         "bidclose", "schluss", "schlusskurs", "zuletzt", "último", "ultimo", "dernier", "clôture", "zamkniecie",
-        "price", "adjclose", "adjustedclose",
+        "closeclosepriceadjustedforsplits", "price", "adjclose", "adjustedclose",
     ),
     "volume": (
         "volume", "vol", "v", "tickvol", "volumeshares", "sharesvolume", "totalvolume", "volumetraded", "qty",
@@ -86,11 +87,17 @@ SAMPLE_ROWS = 5000
 SAMPLE_MIDNIGHTS = 50
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
+DAY_S = 86_400
 
 _IN_BRACKETS = re.compile(r"[(\[]([^)\]]+)[)\]]")
 _UTC_SOURCE = "cryptodatadownload"
 _ACTION = re.compile(r"dividend|split", re.IGNORECASE)
 """What Yahoo's page writes in place of prices where a dividend was paid or shares were split."""
+
+_LETTERS_FIRST = r"\^?[A-Z][A-Z0-9./^=-]{0,14}"
+_SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
+_SERIAL_BEGIN = datetime(1899, 12, 30)  # noqa: DTZ001 - wall time
+"""Day 0 of the numbers that spreadsheets keep dates as, from March 1900 on."""
 
 _TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9 ./^=:-]{0,29}", re.IGNORECASE)
 
@@ -170,7 +177,7 @@ def has_symbols(head: bytes, name: str, hints: FileHints | None = None) -> bool:
         return head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1")) or head.lstrip()[:1] in {b"{", b"["}
     if not table.names:
         return bool(table.rows) and _is_ticker_first(table.rows[0].cells)
-    return "symbol" in match_columns(table.names, KNOWN, hints or FileHints()) or _is_wide(table)
+    return "symbol" in _columns_of(table, hints or FileHints()) or _is_wide(table)
 
 
 # ---- the layout -------------------------------------------------------------------------------------------------
@@ -195,12 +202,8 @@ def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_La
     if _is_wide(table):
         return _wide(table)
     _refuse_twice(table, name)
-    columns = match_columns(table.names, KNOWN, hints)
-    if (
-        "symbol" in columns
-        and columns["symbol"] in columns.values()
-        and not _is_symbol_column(table, columns["symbol"])
-    ):
+    columns = _columns_of(table, hints)
+    if "symbol" in columns and not _is_symbol_column(table, columns["symbol"]):
         del columns["symbol"]
     if "volume" not in columns and (other := _any_volume(table)) is not None:
         columns["volume"] = other
@@ -214,6 +217,17 @@ def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_La
             code="bars_unreadable",
         )
     return table, [_Layout(columns, time, clock)], list(table.notes)
+
+
+def _columns_of(table: Table, hints: FileHints) -> dict[str, int]:
+    """Return where the columns stand; tickers may stand in one without a name, as pandas writes an index of several."""
+    columns = match_columns(table.names, KNOWN, hints)
+    if "symbol" not in columns and "" in table.keys:
+        at = table.keys.index("")
+        cells = [text.strip() for text in islice(column_texts(table.rows, at), 20)]
+        if cells and all(re.fullmatch(_LETTERS_FIRST, cell) and read_when(cell) is None for cell in cells):
+            columns["symbol"] = at
+    return columns
 
 
 def _missing(fields: Sequence[str], hints: FileHints) -> str:
@@ -256,8 +270,11 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
         return at, clock
     keys = table.keys
     candidates = [keys.index(name) for name in TIME_NAMES if name in keys]
-    candidates += [at for at, key in enumerate(keys) if not key or key in {"index", "unnamed0"}][:1]
+    candidates += [at for at, key in enumerate(keys) if not key or key in {"index", "unnamed0"}]
     sample = table.rows[0].cells if table.rows else []
+    axis = keys.index("price") if "price" in keys and "close" in keys else len(sample)
+    if axis < len(sample) and read_when(sample[axis]):  # what yfinance calls its columns stands above the dates
+        candidates.append(axis)
     texts = {at: sample[at] if at < len(sample) else "" for at in candidates}
     whens = {at: when for at, text in texts.items() if (when := read_when(text, hints.dates))}
     for at, when in whens.items():
@@ -313,6 +330,8 @@ def _headless(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_L
     clock = first + 1 if ":" in cells[first + 1] or _is_six_digits(table.rows, first + 1) else None
     begin = first + (1 if clock is None else 2)
     columns = {field: begin + number_ for number_, field in enumerate((*PRICE_FIELDS, "volume"))}
+    if _is_average(table.rows, columns):
+        columns["volume"] += 1
     if len(cells) <= columns["volume"]:
         del columns["volume"]
     if first:
@@ -351,6 +370,17 @@ def _is_ohlc(cells: Sequence[str], columns: Mapping[str, int]) -> bool:
         return True
     opening, high, low, close = (value for value in values if value is not None)
     return low <= min(opening, close) and max(opening, close) <= high
+
+
+def _is_average(rows: Sequence[Row], columns: Mapping[str, int]) -> bool:
+    """Return True where what should be volumes lies between low and high: the average price, as Kraken writes first.
+
+    Source: "time, open, high, low, close, vwap, volume, count", https://docs.kraken.com/api, Get OHLC Data.
+    """
+    places = [columns[name] for name in ("low", "volume", "high")]
+    found = [[number(row.cells[at]) for at in places] for row in rows[:200] if len(row.cells) > columns["volume"] + 1]
+    known = [(low, value, high) for low, value, high in found if low is not None and value and high is not None]
+    return bool(known) and all(low <= value <= high for low, value, high in known)
 
 
 def _is_wide(table: Table) -> bool:
@@ -440,15 +470,10 @@ class _Reader:
 
     def _find_out(self, layouts: Sequence[_Layout], notes: list[str]) -> None:
         """Find the decimal sign and the order of dates."""
-        numbers = [
-            layout.columns[field]
-            for layout in layouts
-            for field in (*PRICE_FIELDS, "volume")
-            if field in layout.columns
-        ]
-        sample = self.table.rows[:SAMPLE_ROWS]
-        texts = (text for at in numbers for text in column_texts(sample, at))
-        decimals = find_decimals(texts, set_to=self.hints.decimal, comma_is_likely=self.table.delimiter == ";")
+        decimals = self._decimals(layouts, (*PRICE_FIELDS, "volume"))
+        if decimals.unclear and not self.is_always_open and not self._decimals(layouts, PRICE_FIELDS).unclear:
+            # a whole number of shares: what stands between its digits are thousands
+            decimals = Decimals("." if "," in decimals.unclear else ",")
         if decimals.unclear:
             raise ambiguous_number(self.name, decimals.unclear, self.hints)
         self.sign = decimals.sign
@@ -465,6 +490,12 @@ class _Reader:
         if order.mixed:
             self.problems.add(self.name, f"{shown(order.mixed)} has the day first, other dates have the month first")
         self.order = order.order
+
+    def _decimals(self, layouts: Sequence[_Layout], fields: Sequence[str]) -> Decimals:
+        places = [layout.columns[field] for layout in layouts for field in fields if field in layout.columns]
+        sample = self.table.rows[:SAMPLE_ROWS]
+        texts = (text for at in places for text in column_texts(sample, at))
+        return find_decimals(texts, set_to=self.hints.decimal, comma_is_likely=self.table.delimiter == ";")
 
     def _is_server_time(self, layouts: Sequence[_Layout]) -> bool:
         """Return True for files of MetaTrader: their columns stand in <>, or have no names and dates with dots."""
@@ -515,7 +546,7 @@ class _Reader:
 
     def _when(self, line: int, layout: _Layout, cells: Sequence[str]) -> When | None:
         text = cells[layout.time]
-        when = read_when(text, self.order)
+        when = read_when(text, self.order) or self._serial(layout, text)
         if when is None:
             allowed = "YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SS"
             self._bad(line, "time", text.strip(), allowed)
@@ -527,6 +558,15 @@ class _Reader:
             self._bad(line, "time", cells[layout.clock].strip(), "a time of day such as 09:30")
             return None
         return When(when.day, clock[0], clock[1] or when.zone)
+
+    def _serial(self, layout: _Layout, text: str) -> When | None:
+        """Return the date that a spreadsheet wrote as its number, in a column of dates."""
+        is_dates = layout.time < len(self.table.names) and "dat" in self.table.keys[layout.time]
+        if not is_dates or not re.fullmatch(_SERIAL, text.strip()):
+            return None
+        seconds = round(Decimal(text.strip()) * DAY_S)
+        at = _SERIAL_BEGIN + timedelta(seconds=seconds)
+        return When(at.date(), at.time() if seconds % DAY_S else None)
 
     def _price(self, line: int, column: str, text: str) -> Decimal | None:
         value = number(text, self.sign)

@@ -8,6 +8,7 @@ Other languages, running days, indexes and notes around the table, weekly and mo
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -596,6 +597,103 @@ AAPL,2026-07-07,101,103,100.75,102.5,23456,0,1,1,1,1,1,1
 AAPL,2026-07-08,102.5,104.125,101,103.25,1234567,0,1,1,1,1,1,1
 """,
         THREE_DAYS,
+    ),
+    "dates as the numbers of a spreadsheet": Case(
+        "AAPL.csv",
+        """\
+Date,Open,High,Low,Close,Volume
+46209,100.1,102.25,99.5,101,12345
+46210,101,103,100.75,102.5,23456
+46211,102.5,104.125,101,103.25,1234567
+""",
+        THREE_DAYS,
+    ),
+    "times as the numbers of a spreadsheet": Case(
+        "AAPL.csv",
+        """\
+Date,Open,High,Low,Close,Volume
+46209.39583333334,1,2,1,1.5,5
+46209.399305555555,1,2,1,1.5,5
+46209.40277777778,1,2,1,1.5,5
+""",
+        (
+            "AAPL 07-06 09:30 5m 1 2 1 1.5 5",
+            "AAPL 07-06 09:35 5m 1 2 1 1.5 5",
+            "AAPL 07-06 09:40 5m 1 2 1 1.5 5",
+        ),
+    ),
+    "a time of day without a date is no number of a date": Case(
+        "AAPL.csv", "Time,Open,High,Low,Close\n40000,1,2,1,1.5\n40100,1,2,1,1.5\n", "column time holds '40000'"
+    ),
+    "whole prices beside thousands of shares": Case(
+        "AAPL.csv",
+        'Date,Open,High,Low,Close,Volume\n2026-07-06,100,102,99,101,"12,345"\n2026-07-07,101,103,100,102,"1,234"\n',
+        ("AAPL 07-06 09:30 390m 100 102 99 101 12345", "AAPL 07-07 09:30 390m 101 103 100 102 1234"),
+    ),
+    "whole prices beside coins with a comma": Case(
+        "BTC-USD.csv", 'Date,Open,High,Low,Close,Volume\n2026-07-06,100,102,99,101,"12,345"\n', "12345 or 12.345"
+    ),
+    "pandas, frames put together by symbol": Case(
+        "prices.csv",
+        """\
+,Date,Open,High,Low,Close,Volume
+AAPL,2026-07-06,100.1,102.25,99.5,101,12345
+AAPL,2026-07-07,101,103,100.75,102.5,23456
+MSFT,2026-07-06,100.1,102.25,99.5,101,12345
+""",
+        (*THREE_DAYS[:2], THREE_DAYS[0].replace("AAPL", "MSFT")),
+    ),
+    "pandas, an index of two without names": Case(
+        "prices.csv",
+        ",,Open,High,Low,Close\nBRK-B,2026-07-06,1,2,1,1.5\nBRK-B,2026-07-07,1,2,1,1.5\n",
+        ("BRK.B 07-06 09:30 390m 1 2 1 1.5 0", "BRK.B 07-07 09:30 390m 1 2 1 1.5 0"),
+    ),
+    "pandas, to_json by column": Case(
+        "AAPL.json",
+        json.dumps(
+            {
+                name: {"1783296000000": value, "1783382400000": value}
+                for name, value in (("Open", 1), ("High", 2), ("Low", 1), ("Close", 1.5))
+            }
+        ),
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0", "AAPL 07-07 09:30 390m 1 2 1 1.5 0"),
+    ),
+    "pandas, to_json with lists": Case(
+        "AAPL.json",
+        json.dumps(
+            {
+                "columns": ["Open", "High", "Low", "Close"],
+                "index": ["2026-07-06", "2026-07-07"],
+                "data": [[1, 2, 1, 1.5], [1, 2, 1, 1.5]],
+            }
+        ),
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0", "AAPL 07-07 09:30 390m 1 2 1 1.5 0"),
+    ),
+    "yfinance, with the rows below the first one taken out": Case(
+        "AAPL.csv", "Price,Close,High,Low,Open,Volume\n2026-07-06,101,102.25,99.5,100.1,12345\n", THREE_DAYS[:1]
+    ),
+    "yahoo, copied with its explanations": Case(
+        "AAPL.csv",
+        "Date\tOpen\tHigh\tLow\tClose Close price adjusted for splits.\tAdj Close Adjusted close price adjusted for"
+        ' splits and dividend and/or capital gain distributions.\tVolume\n"Jul 6, 2026"\t100.1\t102.25\t99.5\t101\t1\t'
+        '"12,345"\n',
+        THREE_DAYS[:1],
+    ),
+    "kraken, its answer": Case(
+        "BTCUSD.json",
+        json.dumps(
+            {
+                "error": [],
+                "result": {
+                    "XXBTZUSD": [
+                        [1783296000, "100.1", "102.2", "99.5", "101.0", "100.7", "12.5", 9],
+                        [1783296060, "100.1", "102.2", "99.5", "101.0", "0.0", "0.0", 0],
+                    ],
+                    "last": 1783296060,
+                },
+            }
+        ),
+        ("BTC-USD 07-05 20:00 1m 100.1 102.2 99.5 101.0 12.5", "BTC-USD 07-05 20:01 1m 100.1 102.2 99.5 101.0 0.0"),
     ),
     "wsj": Case(
         "AAPL.csv",

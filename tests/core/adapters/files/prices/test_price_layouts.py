@@ -472,6 +472,16 @@ def test_a_file_of_no_symbol_is_named_and_not_forgotten(tmp_path: Path) -> None:
         ("HistoricalData_1699999999999", ""),
         ("my_own_file", ""),
         ("D", "D"),
+        ("AAPL-daily", "AAPL"),
+        ("brk.b-history", "BRK.B"),
+        ("BRK_B", "BRK.B"),
+        ("AAPL_D", "AAPL"),
+        ("US.AAPL", "AAPL"),
+        ("STOCK_US_XNAS_AAPL", "AAPL"),
+        ("table_aapl", "AAPL"),
+        ("AAPL Historische Daten", "AAPL"),
+        ("AAPL Dati Storici (1)", "AAPL"),
+        ("ETH-USD", "ETH-USD"),
     ],
 )
 def test_a_symbol_is_found_in_the_name_of_a_file(name: str, symbol: str) -> None:
