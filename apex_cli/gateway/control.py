@@ -77,8 +77,27 @@ def _row(gateway: Hub, order_ref: str, perm_id: int = 0) -> OrderRow:
     return books_of(gateway).order(order_ref)
 
 
+_ABOVE_ZERO = frozenset({"price", "quantity", "ratio", "limit_price", "aux_price"})
+_NOT_BELOW_ZERO = frozenset({"bid", "ask", "size", "shortable"})
+
+
 class Command(Value, frozen=True, kw_only=True, tag_field="do"):
     """One command."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no market and no account has.
+
+        Raises:
+            ValueError: an amount is not finite, a price, quantity or ratio is not above 0, another number of a market
+                is below 0.
+        """
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if not isinstance(value, Decimal):
+                continue
+            if not value.is_finite() or (name in _ABOVE_ZERO and value <= 0) or (name in _NOT_BELOW_ZERO and value < 0):
+                least = " above 0" if name in _ABOVE_ZERO else ", 0 or more" if name in _NOT_BELOW_ZERO else ""
+                raise ValueError(f"{name} is {value}; needed is a number{least}")
 
     def act(self, gateway: Hub) -> BooksView | None:
         """Do it; only ``ShowBooks`` has an answer.

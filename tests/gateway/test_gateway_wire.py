@@ -190,6 +190,13 @@ def test_only_this_machine_may_connect(host: str) -> None:
         b"{}",
         b'{"do": "fill", "order_ref": "x", "quantity": "1"}',
         b'{"do": "price", "symbol": "AAPL", "price": "NaN"}',
+        b'{"do": "price", "symbol": "AAPL", "price": "0"}',
+        b'{"do": "price", "symbol": "AAPL", "price": "-1"}',
+        b'{"do": "price", "symbol": "AAPL", "price": "1", "size": "-1"}',
+        b'{"do": "cash", "amount": "NaN"}',
+        b'{"do": "cash", "amount": "Infinity"}',
+        b'{"do": "split", "symbol": "AAPL", "ratio": "0"}',
+        b'{"do": "by_hand", "symbol": "AAPL", "action": "BUY", "quantity": "-5"}',
         b'{"do": "policy", "changes": ' + b'{"a": ' * 5000 + b"1" + b"}" * 5001,
     ],
 )
