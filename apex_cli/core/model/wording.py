@@ -107,12 +107,13 @@ def price(value: Decimal) -> str:
 
 
 def percent(fraction: Decimal) -> str:
-    """Return a fraction in percent.
+    """Return a fraction in percent: with at most four decimals, from 100 % on with two.
 
-    >>> percent(Decimal("0.025"))
-    '2.5 %'
+    >>> percent(Decimal("0.025")), percent(Decimal("11.506457"))
+    ('2.5 %', '1150.65 %')
     """
-    return f"{decimals(fraction * 100, least=0)} %"
+    value = fraction * 100
+    return f"{decimals(value if abs(value) < 100 else value.quantize(Decimal('0.01')), least=0)} %"  # noqa: PLR2004
 
 
 def percent_beside(fraction: Decimal, limit: Decimal) -> str:

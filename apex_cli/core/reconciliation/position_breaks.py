@@ -25,7 +25,7 @@ from apex_cli.core.model.reconciliation import (
 )
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.wording import plain
+from apex_cli.core.model.wording import decimals, plain
 from apex_cli.core.positions.ledger import NO_PLANS, apply_fill, in_order
 from apex_cli.core.positions.protection import backed, is_unsure, unprotected_quantity
 from apex_cli.core.state.tables import State
@@ -135,13 +135,18 @@ def _as_split(each: Break, position: Position, parts: SplitParts, plan: BracketR
         f"{each.message} It looks like a split, {parts}, as the mean price has changed by the same ratio. "
         f"Orders from before the split are gone, and none is placed at their prices."
     )
-    levels = [f"{plain(position.entry_price)} becomes {plain(parts.price(position.entry_price))}"]
+    levels = [f"{plain(position.entry_price)} becomes {_shown(parts.price(position.entry_price))}"]
     if plan is not None:
-        levels.append(f"the first stop {plain(plan.stop_price)} {plain(parts.price(plan.stop_price))}")
-        levels += [f"a target {plain(each)} {plain(parts.price(each))}" for each in plan.target_prices]
+        levels.append(f"the first stop {plain(plan.stop_price)} {_shown(parts.price(plan.stop_price))}")
+        levels += [f"a target {plain(each)} {_shown(parts.price(each))}" for each in plan.target_prices]
     way = f"Take the split over with --split {key!r}: an entry at {', '.join(levels)}."
     correction = replace(each.correction, message=way, split=parts)
     return replace(each, message=message, correction=correction)
+
+
+def _shown(level: Decimal) -> str:
+    """Return a price of after the split; dividing may leave more decimals than anybody reads."""
+    return decimals(level, least=0)
 
 
 def _position_break(

@@ -263,7 +263,12 @@ def the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN40
         "con_id"
     ]
     candidates = "; ".join(
-        ", ".join([f"con_id {c.conId}", *(f"{name} {getattr(c, answer)}" for name, answer in DECIDING.items())])
+        ", ".join(
+            [
+                f"con_id {c.conId}",
+                *(f"{name} {said}" for name, answer in DECIDING.items() if (said := getattr(c, answer))),
+            ]
+        )
         for c in contracts[:MOST_CANDIDATES]
     )
     raise SecurityError(
