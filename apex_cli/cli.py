@@ -234,12 +234,14 @@ def _require_text(arguments: Sequence[str]) -> None:
 def _usage_error(out: Output, error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "apex"
-    message = error.format_message()
+    message = " ".join(line.strip() for line in error.format_message().splitlines())
     if not message:  # the help page that a bare ``apex`` prints
         return ExitStatus.USAGE
     negative = message.removeprefix("No such option: ")
     if negative[:1] == "-" and negative[1:2].isdigit():
         message = f"No negative number is taken here: {negative}"
+    if message.startswith("Invalid value for '["):  # an argument that may be left out
+        message = message.replace("[", "", 1).replace("]", "", 1)
     out.command = path.removeprefix("apex").strip() or out.command
     out.fail(InputError("usage", message, hint=f"See: {path} --help"))
     return ExitStatus.USAGE

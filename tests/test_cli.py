@@ -67,6 +67,19 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return started
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("cash",), "Error: Missing argument 'DIRECTION'. Choose from: in, out\n"),
+        (("move-stop", "AAPL", "[a]"), "Error: Invalid value for 'PRICE': '[a]' is not a positive number"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_one_sentence(said: Callable[..., Any], line: tuple[str, ...], words: str) -> None:
+    status, out, err = said(*line)
+    assert (status, out) == (2, "")
+    assert err.startswith(words)
+
+
 class TestHelp:
     def test_the_front_page_lists_every_command_and_every_exit_status(self, said: Callable[..., Any]) -> None:
         status, out, err = said("--help")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import executor_lock, open_store
-from apex_cli.commands.options import Call, command, positive_decimal
+from apex_cli.commands.options import Call, cash_amount, command
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
@@ -28,7 +28,7 @@ class Direction(StrEnum):
 def cash(
     call: Call,
     direction: Annotated[Direction, typer.Argument(case_sensitive=False, help="in, or out.")],
-    amount: Annotated[Decimal, typer.Argument(parser=positive_decimal, metavar="AMOUNT", help="In account currency.")],
+    amount: Annotated[Decimal, typer.Argument(parser=cash_amount, metavar="AMOUNT", help="In account currency.")],
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
 ) -> None:
     """Pay money into the simulated account, or take it out; day's loss and drawdown stay the parts they were."""

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, command, count, flag, option, positive, positive_decimal, seconds
+from apex_cli.commands.options import (
+    Call,
+    command,
+    count,
+    flag,
+    money_option,
+    option,
+    positive,
+    positive_decimal,
+    seconds,
+)
 from apex_cli.presenters.screen.blocks import Line
 
 if TYPE_CHECKING:
@@ -39,7 +49,7 @@ def gateway(
         float, typer.Option(parser=seconds, metavar="SECONDS", help="Time for each bar; 0 stands at the last close.")
     ] = 0,
     account: Annotated[str, typer.Option(help="Account id as reported to clients.")] = "DU1234567",
-    cash: Annotated[Decimal, positive("AMOUNT", "Cash of a new account.")] = Decimal(100_000),
+    cash: Annotated[Decimal, money_option("AMOUNT", "Cash of a new account.")] = Decimal(100_000),
     base: Annotated[str, typer.Option(parser=_currency, metavar="CURRENCY", help="Currency of a new account.")] = "USD",
     rate: Annotated[
         list[str] | None,

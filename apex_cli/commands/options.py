@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from apex_cli.app.resources import allow_live, read_settings, require_account
-from apex_cli.core.model.money import number_of
+from apex_cli.core.model.money import number_of, two_readings
 from apex_cli.core.model.wording import show_amounts_in
 from apex_cli.presenters.screen.output import Output
 
@@ -27,13 +27,22 @@ MOST_DIGITS = 24
 LONGEST_WAIT_S = 86_400
 
 
-def positive_decimal(text: str) -> Decimal:
+def positive_decimal(text: str, example: str = "48.50") -> Decimal:
     """Return *text* as a decimal between 1e-12 and 1e12: beyond that there are no prices or amounts."""
     value = number_of(text)
     if value is None or value <= 0:
-        raise typer.BadParameter(f"{text!r} is not a positive number, such as 48.50.")
+        point = " Decimals stand behind a point, thousands without a comma." if "," in text else ""
+        raise typer.BadParameter(f"{text!r} is not a positive number, such as {example}.{point}")
     if not LEAST <= value <= MOST or len(value.as_tuple().digits) > MOST_DIGITS:
         raise typer.BadParameter(f"{text[:40]!r} is too large, too small or has too many digits.")
+    return value
+
+
+def cash_amount(text: str | Decimal) -> Decimal:
+    """Return *text*, or a default, as an amount of money; ``5.000``, which many write for thousands, is refused."""
+    value = positive_decimal(str(text), "5000")
+    if readings := two_readings(str(text)):
+        raise typer.BadParameter(f"{text!r} may mean {readings}: write one of them.")
     return value
 
 
@@ -47,7 +56,7 @@ def day(text: str) -> datetime:
 
 def fraction(text: str) -> Decimal:
     """Return *text* as a fraction in (0, 1]."""
-    value = positive_decimal(text)
+    value = positive_decimal(text, "0.5")
     if value > 1:
         raise typer.BadParameter(f"{text!r} is more than 1. 1 % is 0.01.")
     return value
@@ -91,8 +100,13 @@ def flag(about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
 
 
 def positive(metavar: str, about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns
-    """Return an option for a price, an amount or units."""
+    """Return an option for a price or units."""
     return typer.Option(*names, parser=positive_decimal, metavar=metavar, help=about)
+
+
+def money_option(metavar: str, about: str) -> Any:  # noqa: ANN401 - what Typer returns
+    """Return an option for an amount of money."""
+    return typer.Option(parser=cash_amount, metavar=metavar, help=about)
 
 
 def part(about: str, *names: str) -> Any:  # noqa: ANN401 - what Typer returns

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.position_size import SizeTerms, size_of
-from apex_cli.commands.options import Call, command, part, positive
+from apex_cli.commands.options import Call, command, money_option, part, positive
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
@@ -28,7 +28,7 @@ def size(
         OrderSide | None,
         typer.Option(case_sensitive=False, help="Default: buy when the stop is below the entry, else sell."),
     ] = None,
-    capital: Annotated[Decimal | None, positive("USD", "Default: risk.capital.")] = None,
+    capital: Annotated[Decimal | None, money_option("USD", "Default: risk.capital.")] = None,
     risk_pct: Annotated[Decimal | None, part("Part of capital at risk; 0.01 is 1 %.")] = None,
     max_position_pct: Annotated[Decimal | None, part("Part of capital in one position; 0.05 is 5 %.")] = None,
     market_type: Annotated[

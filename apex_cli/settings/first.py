@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import number_of
+from apex_cli.core.model.money import number_of, two_readings
 from apex_cli.core.model.risk_limits import CapitalBase
 
 MOST_CAPITAL = Decimal(10**12)
@@ -85,6 +85,8 @@ def read_capital(text: str) -> Decimal:
     amount = number_of(plain)
     if amount is None or not 0 < amount <= MOST_CAPITAL:
         raise ValueError(f"{text!r} is not an amount, such as 3000 or 3,000.50.")
+    if readings := two_readings(plain):
+        raise ValueError(f"{text!r} may mean {readings}: write one of them.")
     return amount
 
 

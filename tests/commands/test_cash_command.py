@@ -27,6 +27,14 @@ def test_more_than_there_is_cannot_be_taken_out(demo: Path, apex_json: Callable[
     del demo
     answer = apex_json("cash", "out", "3001")
     assert (answer.status, answer.error["code"]) == (2, "not_enough_cash")
+    assert answer.error["message"] == "3,001.00 USD cannot be taken out: there is 3,000.00 USD in cash."
+
+
+@pytest.mark.usefixtures("demo")
+def test_an_amount_that_many_read_as_thousands_moves_nothing(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("cash", "in", "5.000")
+    assert answer.status == 2
+    assert "'5.000' may mean 5.00 or 5000" in answer.error["message"]
 
 
 def test_a_real_account_is_refused(demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

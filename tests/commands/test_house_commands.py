@@ -76,6 +76,7 @@ class TestInit:
         ("answer", "why"),
         [
             (("--capital", "3k"), "--capital: '3k' is not an amount, such as 3000 or 3,000.50."),
+            (("--capital", "5.000"), "--capital: '5.000' may mean 5.00 or 5000: write one of them."),
             (("--risk", "0"), "--risk: '0' is not a percentage, such as 1 or 0.5."),
             (("--risk", "60"), "--risk: '60': more than 50 % of the capital is not risked on one trade."),
             (("--mode", "live"), "A new account begins in simulation or on paper."),

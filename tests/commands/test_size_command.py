@@ -93,6 +93,22 @@ def test_what_is_no_number_is_usage_and_names_the_option(
     assert len(answer.error["message"]) < 500
 
 
+@pytest.mark.parametrize(
+    ("option", "number", "words"),
+    [
+        ("--entry", "1,5", "'1,5' is not a positive number, such as 48.50. Decimals stand behind a point"),
+        ("--risk-pct", "abc", "'abc' is not a positive number, such as 0.5."),
+        ("--capital", "5.000", "'5.000' may mean 5.00 or 5000: write one of them."),
+    ],
+)
+def test_what_is_no_number_is_said_with_one_that_would_do(
+    apex_json: Callable[..., Any], option: str, number: str, words: str
+) -> None:
+    answer = apex_json("size", "--entry", "50", "--stop", "48", option, number)
+    assert answer.status == 2
+    assert words in answer.error["message"]
+
+
 @pytest.mark.parametrize("option", ["--risk-pct", "--max-position-pct"])
 def test_one_percent_is_a_hundredth(apex_json: Callable[..., Any], option: str) -> None:
     answer = apex_json("size", "--entry", "50", "--stop", "48", option, "5")

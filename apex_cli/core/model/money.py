@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import NewType
 
@@ -57,6 +58,17 @@ def number_of(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def two_readings(text: str) -> str:
+    """Return the two amounts that a text such as ``5.000`` may mean, nothing for a text that means one.
+
+    >>> two_readings("5.000"), two_readings("5000"), two_readings("0.125")
+    ('5.00 or 5000', '', '')
+    """
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text) is None:
+        return ""
+    return f"{Decimal(text):.2f} or {text.replace('.', '')}"
 
 
 MOST_DIGITS = 60

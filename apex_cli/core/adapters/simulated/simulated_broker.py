@@ -32,6 +32,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import CENT, ONE, ZERO, Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRole, OrderStatus, Phase
+from apex_cli.core.model.wording import money
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
@@ -336,7 +337,7 @@ class SimulatedBroker:
         if self._ledger.total_cash + amount < ZERO:
             raise InputError(
                 "not_enough_cash",
-                f"{-amount:f} cannot be taken out: there are {self._ledger.total_cash:.2f} in cash.",
+                f"{money(-amount)} cannot be taken out: there is {money(self._ledger.total_cash)} in cash.",
                 hint="Close something first, or take out less.",
             )
         self._ledger.move_cash(amount)
