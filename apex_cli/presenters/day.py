@@ -215,7 +215,7 @@ def day_trade_rows(status: DayTradeStatus | None, numbers: Sequence[int | None])
     if status is None:
         return (("Day trades", (Cell("not known yet", Tone.DIM),)),)
     left = left_cell(status)
-    used = f"{status.used} used in {len(status.window)} sessions"
+    used = f"{status.used} in {len(status.window)} sessions"
     ahead = " ".join(f"T+{n} {_left_text(number)}" for n, number in enumerate(numbers))
     return (("Day trades", (left,)), ("Used", (Cell(used),)), ("Ahead", (Cell(ahead),)))
 

@@ -160,7 +160,7 @@ def _won(rate: Decimal | None) -> str:
 
 
 _GROUPS = Table[Group](
-    Column("", "", lambda g: g.name.replace("_", " "), shown=bold),
+    Column("", "", lambda g: g.name, shown=bold),
     Column("", "Trades", lambda g: g.statistics.round_trips, shown="{:,}".format, is_right=True),
     Column("", "Even", lambda g: g.statistics.breakeven, shown="{:,}".format, rank=LAST, is_right=True),
     Column("", "Won", lambda g: g.statistics.win_rate, shown=_won, rank=THIRD),

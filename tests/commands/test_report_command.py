@@ -19,6 +19,14 @@ def ended(demo: Path, apex: Callable[..., Any]) -> Path:
     return demo
 
 
+@pytest.mark.usefixtures("demo")
+def test_a_strategy_has_the_name_that_its_signals_gave_it(apex: Callable[..., Any]) -> None:
+    apex("run", "--once", "--quiet")
+    apex("approve", "--all", "--yes", "--quiet")
+    apex("run", "--once", "--bars-until", "2004-03-12", "--quiet")
+    assert "mean_reversion" in apex("report").out
+
+
 @pytest.mark.usefixtures("ended")
 def test_the_report_reports_what_the_trades_came_to(apex: Callable[..., Any], apex_json: Callable[..., Any]) -> None:
     data = apex_json("report").data

@@ -16,7 +16,7 @@ from apex_cli.presenters.pages.charts import bar_chart, depths, html_text, line_
 from apex_cli.presenters.replay import period_text
 from apex_cli.presenters.report import curve_title, equity_values, headline, span_text
 from apex_cli.presenters.screen.blocks import Figure, Tone
-from apex_cli.presenters.screen.formats import DASH, money, ratio
+from apex_cli.presenters.screen.formats import DASH, money, ratio, share
 from apex_cli.presenters.screen.plots import histogram_of
 
 WIDTH, EDGE, GAP = 1400, 40, 14
@@ -146,9 +146,9 @@ def _groups(title: str, groups: Sequence[Group]) -> Part:
 def _group_row(group: Group) -> tuple[str, ...]:
     found = group.statistics
     return (
-        group.name.replace("_", " "),
+        group.name,
         f"{found.round_trips:,}",
-        DASH if found.win_rate is None else f"{found.win_rate:.0%}",
+        DASH if found.win_rate is None else share(found.win_rate),
         f"{'+' if found.net_pnl > 0 else ''}{money(found.net_pnl)}",
         DASH if found.net_expectancy_r is None else f"{found.net_expectancy_r:+.2f}",
         ratio(found.profit_factor),
