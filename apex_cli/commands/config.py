@@ -160,12 +160,20 @@ def _keys() -> tuple[str, ...]:
     return tuple(fields())
 
 
+MOST_INNER = 5
+"""Keys of a section that are named when the section was."""
+
+
 def _known(key: str) -> str:
     """Return *key* if there is such a one."""
     from apex_cli.settings.validation import fields
 
     if key in fields():
         return key
+    inner = [path for path in fields() if path.startswith(f"{key}.")]
+    if inner:
+        shown = ", ".join(inner[:MOST_INNER]) + (", ..." if len(inner) > MOST_INNER else "")
+        raise InputError("no_such_key", f"{key} is a section, not a key.", hint=f"Name one of its keys: {shown}")
     last = {path.rpartition(".")[2]: path for path in fields()}
     guess = last.get(key) or suggest(key, tuple(fields())) or last.get(suggest(key, tuple(last)) or "")
     hint = f"Did you mean {guess}?" if guess else "apex config show lists every key."

@@ -48,6 +48,7 @@ def test_missing_sections_are_added_and_go_with_their_last_key(file: Path, apex_
         ("risk.capital", "much", 3, "found 'much', allowed: a number above 0"),
         ("risk.capital", "[1", 2, "'[1' is no value"),
         ("risk.captal", "1", 2, "There is no key risk.captal."),
+        ("broker.ib", "1", 2, "broker.ib is a section, not a key."),
         ("simulation.clock", "bars", 3, "a bars clock needs prices.bars_dir"),
     ],
 )

@@ -35,6 +35,7 @@ class TestMoveStop:
         assert moved == {"symbol": "AAPL", "from_price": "22.30", "to_price": "22.60", "quantity": 6}
         refused = apex_json("move-stop", "aapl", "22.00", "--yes")
         assert (refused.status, refused.error["code"]) == (4, "stop_widens")
+        assert "--wider" in refused.error["hint"]
         assert stop_of(apex_json, "AAPL") == "22.60"
         assert apex_json("move-stop", "AAPL", "22.00", "--wider", "--yes").data["to_price"] == "22.00"
         assert stop_of(apex_json, "AAPL") == "22.00"

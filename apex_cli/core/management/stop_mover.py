@@ -140,7 +140,7 @@ def wanted_stop(position: Position, request: StopRequest, stops: Sequence[OrderR
         raise NothingToDo("stop_there", f"The stop of {key} stands at {to} already.")
     if not request.widens and any(is_tighter(position, each, to) for each in stands):
         found = ", ".join(map(str, stands))
-        hint = "Confirm that more may be lost, or name a stop nearer to the price."
+        hint = "Confirm that more may be lost (apex move-stop --wider), or name a stop nearer to the price."
         raise RefusedError("stop_widens", f"{key}: a stop at {to} risks more than the one at {found}.", hint=hint)
     return to
 
