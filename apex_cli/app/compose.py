@@ -12,6 +12,7 @@ from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import make_market
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
+from apex_cli.core.errors import ApexError, BusyError
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
@@ -364,6 +365,7 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
 
     Raises:
         BrokerError: the broker cannot be reached.
+        OutcomeUnknownError: another process held the state after something had left for the broker.
     """
     await parts.broker.connect()
     try:
@@ -373,13 +375,14 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
             await make_lock_keeper(parts).tend(parts.clock.now())
         yield parts
         await _leave_account(parts)
+    except BusyError as error:
+        raise parts.execution.executor.as_it_stands(error) from error
     finally:
         await parts.broker.close()
 
 
 async def _leave_account(parts: Parts) -> None:
     """Keep what the account is worth for who only looks; not to know it is no reason to fail what was done."""
-    from apex_cli.core.errors import ApexError
     from apex_cli.core.execution.upkeep import keep_account
 
     with suppress(ApexError):

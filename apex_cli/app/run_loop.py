@@ -26,6 +26,7 @@ from apex_cli.core.coordinator.silence import record_run, report_outage
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,
+    BusyError,
     ExitStatus,
     InputError,
     NothingToDo,
@@ -44,6 +45,7 @@ from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.coordinator.coordinator import Coordinator
+    from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.positions.booking import Booked
     from apex_cli.core.state.tables import State
@@ -156,7 +158,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                             max_cycles=max_cycles,
                             interval_s=interval_of(settings),
                         )
-                        cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
+                        tries = 2 if options.once else 1
+                        cycles, trouble = await _to_the_end(coordinator, parts.execution.executor, run, tries=tries)
                     trouble = trouble or parts.execution.executor.lacks_cover()
                     summary = await summarise(
                         parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
@@ -164,7 +167,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
             except BrokerError as error:
                 report_outage(parts.store, error.message, parts.store.clock.now())
                 raise
-            record_run(parts.store, parts.store.clock.now())
+            _note_the_run(out, parts)
     for taken in parts.bars.all_taken_as() if parts.bars is not None and out.verbose else ():
         out.detail(taken)
     outside = parts.bars.outside() if parts.bars is not None else ()
@@ -176,6 +179,15 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     _give_result(out, log, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
 
 
+def _note_the_run(out: Output, parts: Parts) -> None:
+    """Write down that the run did its work; all else that it did is written down by then."""
+    try:
+        record_run(parts.store, parts.store.clock.now())
+    except BusyError as error:
+        message = f"That this run did its work could not be written down: {error.message}"
+        out.warn(Reason(code=error.code, message=message))
+
+
 def interval_of(settings: Settings) -> float:
     """Return the seconds between two cycles of a loop: where time follows the bars, as configured."""
     is_by_bars = settings.broker_name is BrokerName.SIMULATED and settings.simulation.clock is SimulationClock.BARS
@@ -183,14 +195,16 @@ def interval_of(settings: Settings) -> float:
 
 
 async def _to_the_end(
-    coordinator: Coordinator, run: Callable[[], Awaitable[int]], *, tries: int
+    coordinator: Coordinator, executor: TradeExecutor, run: Callable[[], Awaitable[int]], *, tries: int
 ) -> tuple[int, ApexError | None]:
     """Return the cycles of *run*, and why what was sent could not be followed to its end.
 
-    A run that loses the broker in the middle continues where the connection comes back, up to so many *tries*.
+    A run that loses the broker in the middle, or whose state another process holds for too long, continues where that
+    is over, up to so many *tries*.
 
     Raises:
         BrokerError: the broker cannot be reached, and nothing was decided before.
+        BusyError: another process holds the state, and nothing was decided before.
     """
     cycles = 0
     trouble: ApexError | None = None
@@ -198,10 +212,10 @@ async def _to_the_end(
         try:
             cycles += await run()
             trouble = None
-        except BrokerError as error:
+        except (BrokerError, BusyError) as error:
             if not coordinator.reports:
                 raise
-            cycles, trouble = cycles + 1, error
+            cycles, trouble = cycles + 1, executor.as_it_stands(error)
         try:
             await coordinator.finish()
         except OutcomeUnknownError as error:

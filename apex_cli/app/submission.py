@@ -143,7 +143,7 @@ async def _act(parts: Parts, source: SignalSource, notice: Notice, batch: Signal
         except ApexError as error:
             if not coordinator.reports:
                 raise
-            trouble = error
+            trouble = parts.execution.executor.as_it_stands(error)
         try:
             await coordinator.finish()
         except ApexError as error:

@@ -387,8 +387,7 @@ class Coordinator:
                         best = [message, *self._next_best()]
                         with self._store.grouped() if len(best) > 1 else nullcontext():
                             decided, _ = await self._decide(best, ZERO)
-                        await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
-                        self._end(decided)
+                        await self._send_and_report(decided)
                     case CheckLearning():
                         self._check_learning()
                 if routed and not self._bus:
@@ -439,12 +438,18 @@ class Coordinator:
                 decided, pledged = await self._decide(_best_first(found), pledged)
                 ended = self._recorded([each for each in found if not isinstance(each, Ranked)])
                 outcomes.append([*map(rejected_report, batch.rejected), *ended, *decided])
-        opened = [each.opening for decided in outcomes for each in decided if isinstance(each, Opened)]
-        await self._executor.send(opened)
+        first = len(self.reports)
+        await self._send_and_report([each for decided in outcomes for each in decided])
+        reports = iter(self.reports[first:])
         for batch, decided in zip(batches, outcomes, strict=True):
-            first = len(self.reports)
+            source.settle(batch, list(islice(reports, len(decided))))
+
+    async def _send_and_report(self, decided: Sequence[Outcome]) -> None:
+        """Send what was decided to open, and report all of it, also where the sending is broken off."""
+        try:
+            await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
+        finally:
             self._end(decided)
-            source.settle(batch, self.reports[first:])
 
     def _record_rejected(self, batch: SignalBatch) -> None:
         if batch.rejected and not self._dry_run:

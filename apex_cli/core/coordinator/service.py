@@ -12,7 +12,7 @@ from apex_cli.core.errors import STATE_BUSY, ApexError, BusyError, NothingToDo, 
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
 from apex_cli.core.execution.close_result import closed_for, closed_now
 from apex_cli.core.execution.closer import Closer
-from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.executor import TradeExecutor, unsettled
 from apex_cli.core.management.stop_mover import StopMover
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
@@ -121,13 +121,11 @@ class Service:
         """
         has_sent = any(name not in before for name in self._executor.in_settlement)
         errors = [outcome for outcome in outcomes if isinstance(outcome, ApexError)]
-        errors = [_unsettled(error) if has_sent and error.code == STATE_BUSY else error for error in errors]
+        errors = [unsettled(error) if has_sent and error.code == STATE_BUSY else error for error in errors]
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
             errors.append(error)
-        except BusyError as error:
-            errors.append(_unsettled(error))
         failures = map(Failure.of, errors)
         state = self._store.view()
         results = [outcome for outcome in outcomes if not isinstance(outcome, ApexError)]
@@ -267,15 +265,6 @@ def settled_result(result: Result, state: State) -> Result:
 
 def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> None:
     tx.requests[record.request_id] = replace(record, status=RequestStatus.DONE, done=done, finished_at=now)
-
-
-def _unsettled(error: ApexError) -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        "orders_unsettled",
-        f"What became of the orders could not be written down: {error.message}",
-        hint="Look at apex orders; the next start asks the broker again.",
-        details=error.details,
-    )
 
 
 def _too_late(record: RequestRecord) -> WorkDone:

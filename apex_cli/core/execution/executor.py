@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.record import end_approval, record_decision, signal_row
-from apex_cli.core.errors import ApexError, OutcomeUnknownError
+from apex_cli.core.errors import STATE_BUSY, ApexError, BusyError, OutcomeUnknownError
 from apex_cli.core.execution.guard import GivenUp, Guard
 from apex_cli.core.execution.order_manager import SOUND, Orders
 from apex_cli.core.execution.upkeep import roll_session
@@ -84,6 +84,13 @@ class TradeExecutor:
     def in_settlement(self) -> tuple[str, ...]:
         """Names of the orders that were sent or changed and are not settled yet."""
         return self._orders.in_settlement
+
+    def as_it_stands(self, error: ApexError) -> ApexError:
+        """Return *error*, or that the outcome is unknown where the state is held after something left for the broker.
+
+        A state that another process holds is called busy only before: who hears that does the work again.
+        """
+        return unsettled(error) if self._orders.has_sent and error.code == STATE_BUSY else error
 
     async def send(self, openings: Sequence[Opening]) -> None:
         """Send what was written down; of several, all before anything is booked."""
@@ -185,9 +192,20 @@ class TradeExecutor:
         A stop that the broker refuses late is tried again at once, as often as configured, and then given up.
 
         Raises:
-            OutcomeUnknownError: what became of an order is in doubt, or what is held has no working stop.
+            OutcomeUnknownError: what became of an order is in doubt, or could not be written down, or what is held has
+                no working stop.
         """
         has_sent = bool(self._orders.in_settlement)
+        try:
+            trouble = await self._follow()
+        except BusyError as error:
+            raise unsettled(error) from error
+        trouble = trouble or (self.lacks_cover() if has_sent else None)
+        if trouble is not None:
+            raise trouble
+
+    async def _follow(self) -> OutcomeUnknownError | None:
+        """Follow what was sent until it is settled; return what stays in doubt."""
         trouble: OutcomeUnknownError | None = None
         for _ in range(MOST_ROUNDS):
             if trouble is not None or not self._orders.in_settlement:
@@ -197,9 +215,7 @@ class TradeExecutor:
             except OutcomeUnknownError as error:  # what else is held is looked after all the same
                 trouble = error
             await self._close_given_up(await self._guard.look(at_once=True, is_last=True))
-        trouble = trouble or (self.lacks_cover() if has_sent else None)
-        if trouble is not None:
-            raise trouble
+        return trouble
 
     def lacks_cover(self) -> OutcomeUnknownError | None:
         """Return the error that something is held without the stop of its plan; None when all of it is covered."""
@@ -242,6 +258,16 @@ class TradeExecutor:
             with self._store.transaction() as tx:
                 alarm = Alarm(code="flatten_failed", message=message)
                 tx.emit(AlarmRaised(at=self._clock.now(), subject=each.subject, data=alarm))
+
+
+def unsettled(error: ApexError) -> OutcomeUnknownError:
+    """Return the error that *error* stopped the booking of what had left for the broker."""
+    return OutcomeUnknownError(
+        "orders_unsettled",
+        f"What became of the orders could not be written down: {error.message}",
+        hint="Look at apex orders; the next start asks the broker again.",
+        details=error.details,
+    )
 
 
 def _may_open(tx: State, opportunity: Opportunity, approval: ApprovalRecord | None) -> bool:

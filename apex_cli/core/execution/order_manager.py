@@ -99,6 +99,9 @@ class Orders:
         self._in_settlement: dict[str, None] = {}
         """Names of orders that were sent, changed or cancelled, and may still be refused."""
 
+        self.has_sent = False
+        """Whether anything ever left for the broker, or may have."""
+
     @property
     def in_settlement(self) -> tuple[str, ...]:
         """Names of the orders that were sent, changed or cancelled since everything was settled."""
@@ -146,7 +149,7 @@ class Orders:
 
     async def send(self, orders: Sequence[Order]) -> bool:
         """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
-        self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
+        self._follow(order.client_order_id for order in orders)
         sent = _Transmission(orders)
         with sent:
             await self._broker.submit(orders)
@@ -172,7 +175,7 @@ class Orders:
             for order in each.change:
                 self._refused.pop(order.client_order_id, None)
             touched = (*each.cancel, *(order.client_order_id for order in each.change), *each.beside)
-            self._in_settlement |= dict.fromkeys(touched)
+            self._follow(touched)
         await self._send_each([(each.orders, partial(self._broker.exchange, each))] for each in exchanges)
 
     async def _send_each(self, sets: Iterable[Iterable[tuple[Sequence[Order], Send]]]) -> None:
@@ -194,7 +197,7 @@ class Orders:
             for part in sent:
                 if part.was_taken:
                     part.fail(error)
-        self._in_settlement |= dict.fromkeys(order.client_order_id for part in sent for order in part.orders)
+        self._follow(order.client_order_id for part in sent for order in part.orders)
 
         def settle(tx: State) -> None:
             for part in sent:
@@ -205,14 +208,20 @@ class Orders:
     async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
         """Ask for cancels; return what went wrong with asking."""
         client_order_ids = tuple(client_order_ids)
-        self._in_settlement |= dict.fromkeys(client_order_ids)
+        self._follow(client_order_ids)
         return await self._ask_each(self._broker.cancel(name) for name in client_order_ids)
 
     async def modify(self, orders: Iterable[Order]) -> ApexError | None:
         """Ask for new terms of working orders; return what went wrong with asking."""
         orders = tuple(orders)
-        self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
+        self._follow(order.client_order_id for order in orders)
         return await self._ask_each(self._broker.modify(order) for order in orders)
+
+    def _follow(self, client_order_ids: Iterable[str]) -> None:
+        """Note what leaves for the broker now."""
+        names = dict.fromkeys(client_order_ids)
+        self._in_settlement |= names
+        self.has_sent = self.has_sent or bool(names)
 
     async def _ask_each(self, requests: Iterable[Awaitable[None]]) -> ApexError | None:
         failure: ApexError | None = None
