@@ -264,7 +264,7 @@ def _deficits(found: Standing) -> Grid:
         due = deadlines_of(row)
         days = (due.ideally, due.before_freeze, due.lapses)
         small = "de minimis" if row.is_de_minimis else ""
-        cells = (Cell(day.isoformat() if day else DASH) for day in days)
+        cells = (Cell(day.isoformat()) for day in days)
         rows.append((Cell(row.session_date), Cell(money(row.amount), Tone.BAD), *cells, Cell(small)))
     return Grid(
         columns=heads("Margin deficit", f">{account_currency()}", "Meet by", "Freeze after", "Lapses", ""),

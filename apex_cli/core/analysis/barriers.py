@@ -9,7 +9,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +58,11 @@ class Trades:
         """Return the number of trades."""
         return len(self.targets)
 
-    def where(self, mask: NDArray[np.bool_]) -> Trades:
-        """Return the trades where *mask* is true."""
-        return Trades(rows=self.rows[mask], targets=self.targets[mask], ends=self.ends[mask], until=self.until[mask])
+    def where(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Trades:
+        """Return the trades where *which* is true, or those with these numbers, in their order."""
+        return Trades(
+            rows=self.rows[which], targets=self.targets[which], ends=self.ends[which], until=self.until[which]
+        )
 
 
 def trade_row(row: Floats, side: int, stop_ranges: float, target_ranges: float) -> Floats:
@@ -78,14 +80,8 @@ def trades_of(frames: Iterable[Frame]) -> Trades:
     if not found:
         empty = np.zeros(0, dtype=np.int64)
         return Trades(rows=np.zeros((0, len(COLUMNS))), targets=empty, ends=empty, until=empty)
-    ends = np.concatenate([each.ends for each in found])
-    order = np.argsort(ends, kind="stable")
-    return Trades(
-        rows=np.concatenate([each.rows for each in found])[order],
-        targets=np.concatenate([each.targets for each in found])[order],
-        ends=ends[order],
-        until=np.concatenate([each.until for each in found])[order],
-    )
+    joined = _joined(found)
+    return joined.where(np.argsort(joined.ends, kind="stable"))
 
 
 def _trades(frame: Frame) -> Trades:
@@ -99,6 +95,10 @@ def _trades(frame: Frame) -> Trades:
         terms = np.column_stack([np.full(len(frame), float(side)), plans, np.log(plans[:, 0] / plans[:, 1])])
         rows = np.hstack([table, table * side, terms])[good]
         parts.append(Trades(rows=rows, targets=won[good], ends=frame.ends[good], until=frame.ends[last[good]]))
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Trades]) -> Trades:
     return Trades(
         rows=np.concatenate([part.rows for part in parts]),
         targets=np.concatenate([part.targets for part in parts]),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
-from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.analysis.frame import Floats, Frame, once_a_frame
 from apex_cli.core.analysis.indicators import Indicators, delayed, indicators_of, ratio
 from apex_cli.core.analysis.ta_lib import talib
 
@@ -39,15 +37,7 @@ def features(frame: Frame) -> Floats:
     return np.column_stack([columns[name] for name in FEATURES])
 
 
-def features_of(frame: Frame) -> Floats:
-    """Return the same, computed once for each frame."""
-    known = _known.get(frame)
-    if known is None:
-        known = _known[frame] = features(frame)
-    return known
-
-
-_known: WeakKeyDictionary[Frame, Floats] = WeakKeyDictionary()
+features_of = once_a_frame(features)
 
 
 def _returns(frame: Frame) -> dict[str, Floats]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from itertools import takewhile
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from apex_cli.core.model.market import Bar
 
+FoundT = TypeVar("FoundT")
 Floats = NDArray[np.float64]
 
 
@@ -54,17 +56,26 @@ class Frame:
         return len(self) <= finite_bars(self)
 
 
+def once_a_frame(compute: Callable[[Frame], FoundT]) -> Callable[[Frame], FoundT]:
+    """Return *compute* with what it found for a frame remembered as long as that frame is there."""
+    known: WeakKeyDictionary[Frame, FoundT] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def look_up(frame: Frame) -> FoundT:
+        found = known.get(frame)
+        if found is None:
+            found = known[frame] = compute(frame)
+        return found
+
+    return look_up
+
+
+@once_a_frame
 def finite_bars(frame: Frame) -> int:
-    """Return how many bars from the first on hold numbers alone, computed once for each frame."""
-    known = _finite.get(frame)
-    if known is None:
-        columns = (frame.open, frame.high, frame.low, frame.close, frame.volume)
-        odd = ~np.isfinite(np.vstack(columns)).all(axis=0)
-        known = _finite[frame] = int(odd.argmax()) if odd.any() else len(frame)
-    return known
-
-
-_finite: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
+    """Return how many bars from the first on hold numbers alone."""
+    columns = (frame.open, frame.high, frame.low, frame.close, frame.volume)
+    odd = ~np.isfinite(np.vstack(columns)).all(axis=0)
+    return int(odd.argmax()) if odd.any() else len(frame)
 
 
 def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.analysis.frame import Floats, Frame, once_a_frame
 from apex_cli.core.analysis.ta_lib import talib
 
 VOLUME_DAYS = 20
@@ -97,6 +96,9 @@ def indicators(frame: Frame) -> Indicators:
     return Indicators(**{name: formula(frame) for name, formula in FORMULAS.items()})
 
 
+indicators_of = once_a_frame(indicators)
+
+
 class LazyIndicators:
     """The indicators of a frame, each computed when it is first asked for."""
 
@@ -111,17 +113,6 @@ class LazyIndicators:
             raise AttributeError(f"there is no indicator {name!r}; known are {', '.join(FORMULAS)}")
         found = self.__dict__[name] = formula(self._frame)
         return found
-
-
-def indicators_of(frame: Frame) -> Indicators:
-    """Return the same, computed once for each frame."""
-    known = _known.get(frame)
-    if known is None:
-        known = _known[frame] = indicators(frame)
-    return known
-
-
-_known: WeakKeyDictionary[Frame, Indicators] = WeakKeyDictionary()
 
 
 def delayed(values: Floats, bars: int = 1) -> Floats:

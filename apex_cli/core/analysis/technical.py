@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from apex_cli.core.analysis.frame import Floats, Frame, finite_bars
+from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, once_a_frame
 from apex_cli.core.analysis.indicators import Indicators, flat_bars, indicators_of
 
 MIN_BARS = 100
@@ -243,15 +243,10 @@ def levels(frame: Frame, at: Rows) -> tuple[Floats, Floats]:
     return np.where(np.isinf(support), np.nan, support), np.where(np.isinf(resistance), np.nan, resistance)
 
 
+@once_a_frame
 def _swings_of(frame: Frame) -> tuple[Flags, Flags]:
-    """Return at which bars there is a swing high and a swing low, found once for each frame."""
-    known = _swings.get(frame)
-    if known is None:
-        known = _swings[frame] = _peaks(frame.high), _peaks(-frame.low)
-    return known
-
-
-_swings: WeakKeyDictionary[Frame, tuple[Flags, Flags]] = WeakKeyDictionary()
+    """Return at which bars there is a swing high and a swing low."""
+    return _peaks(frame.high), _peaks(-frame.low)
 
 
 def _peaks(values: Floats) -> Flags:

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.margin import (
     PRACTICE_DAYS,
+    PRACTICE_OCCASIONS,
     Deadlines,
-    Deficit,
     deadlines,
     frozen_until,
     is_de_minimis,
-    makes_a_practice,
 )
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.base import Value
@@ -84,17 +83,14 @@ def deadlines_of(record: DeficitRecord) -> Deadlines:
 
 
 def is_outstanding(record: DeficitRecord, today: date) -> bool:
-    """Return whether the deficit is neither met nor lapsed; past the end of the calendar it stays."""
-    lapses = deadlines_of(record).lapses
-    return not record.met_on and (lapses is None or today <= lapses)
+    """Return whether the deficit is neither met nor lapsed."""
+    return not record.met_on and today <= deadlines_of(record).lapses
 
 
 def was_missed(record: DeficitRecord, today: date) -> bool:
     """Return whether the 5th trading day went by without the deficit being met."""
     due = deadlines_of(record).before_freeze
-    if due is None or today <= due:
-        return False
-    return not record.met_on or date.fromisoformat(record.met_on) > due
+    return today > due and (not record.met_on or date.fromisoformat(record.met_on) > due)
 
 
 def standing(records: Iterable[DeficitRecord], today: date) -> Standing:
@@ -103,22 +99,13 @@ def standing(records: Iterable[DeficitRecord], today: date) -> Standing:
     The freeze is of the newest missed deficit, and only for a practice: four missed ones within twelve months.
     """
     rows = sorted(records, key=lambda row: row.session_date)
-    missed = [_as_deficit(row) for row in rows if was_missed(row, today)]
-    recent = [d for d in missed if not d.is_de_minimis and d.session_date > today - timedelta(days=PRACTICE_DAYS)]
-    until = frozen_until(recent[-1]) if recent and makes_a_practice(missed, today) else None
+    counted = [date.fromisoformat(row.session_date) for row in rows if was_missed(row, today) and not row.is_de_minimis]
+    recent = [session for session in counted if session > today - timedelta(days=PRACTICE_DAYS)]
+    until = frozen_until(recent[-1]) if len(recent) >= PRACTICE_OCCASIONS else None
     return Standing(
         outstanding=tuple(row for row in rows if is_outstanding(row, today)),
         unmet=len(recent),
         frozen_until=until if until is not None and today <= until else None,
-    )
-
-
-def _as_deficit(row: DeficitRecord) -> Deficit:
-    return Deficit(
-        session_date=date.fromisoformat(row.session_date),
-        amount=row.amount,
-        is_de_minimis=row.is_de_minimis,
-        deadlines=deadlines_of(row),
     )
 
 

@@ -75,20 +75,11 @@ class Level(Value, frozen=True, kw_only=True):
 
 
 class Deadlines(Value, frozen=True, kw_only=True):
-    """When a deficit must be met; None past the end of the calendar."""
+    """When a deficit must be met."""
 
-    ideally: date | None
-    before_freeze: date | None
-    lapses: date | None
-
-
-class Deficit(Value, frozen=True, kw_only=True):
-    """The intraday margin deficit of one session."""
-
-    session_date: date
-    amount: Usd
-    is_de_minimis: bool
-    deadlines: Deadlines
+    ideally: date
+    before_freeze: date
+    lapses: date
 
 
 def level_before(facts: AccountFacts) -> Usd | None:
@@ -226,23 +217,13 @@ def is_frozen(facts: AccountFacts, session: date) -> bool:
     return facts.frozen_until is not None and session <= facts.frozen_until
 
 
-def frozen_until(deficit: Deficit) -> date | None:
-    """Return the last day of the freeze that an unmet *deficit* may bring: 90 calendar days after the 5th trading day.
-
-    None for a deficit that is de minimis, or past the end of the calendar.
+def frozen_until(session: date) -> date:
+    """Return the last day of the freeze for a deficit of *session*: 90 calendar days after the 5th trading day.
 
     Source:
         FINRA Rule 4210(d)(2): a customer who makes a practice of not meeting deficits promptly.
     """
-    if deficit.is_de_minimis or deficit.deadlines.before_freeze is None:
-        return None
-    return deficit.deadlines.before_freeze + timedelta(days=FREEZE_DAYS)
-
-
-def makes_a_practice(unmet: Iterable[Deficit], today: date) -> bool:
-    """Return whether the deficits that were not met in time are four or more within twelve months, small ones apart."""
-    since = today - timedelta(days=PRACTICE_DAYS)
-    return sum(1 for each in unmet if not each.is_de_minimis and each.session_date > since) >= PRACTICE_OCCASIONS
+    return deadlines(session).before_freeze + timedelta(days=FREEZE_DAYS)
 
 
 def reserve_for(exposures: Iterable[Exposure]) -> Usd:

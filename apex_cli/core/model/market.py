@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Price
@@ -25,6 +28,13 @@ class Bar(Value, frozen=True, kw_only=True):
     low: Price
     close: Price
     volume: Decimal = Decimal(0)
+
+
+def bars_between(bars: Sequence[Bar], after: datetime | None, until: datetime | None) -> Sequence[Bar]:
+    """Return those of *bars*, oldest first, with ``after < bar.end <= until``; None bounds nothing."""
+    first = bisect_right(bars, after, key=attrgetter("end")) if after is not None else 0
+    last = bisect_right(bars, until, key=attrgetter("end")) if until is not None else len(bars)
+    return bars[first:last]
 
 
 class Quote(Value, frozen=True, kw_only=True):

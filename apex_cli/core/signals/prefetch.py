@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from apex_cli.core.errors import ApexError, BrokerError
-from apex_cli.core.model.market import Bar
+from apex_cli.core.model.market import Bar, bars_between
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.ports import SignalBatch, SignalSource
@@ -71,9 +70,7 @@ class Prefetch:
         known = self._known.get(symbol)
         if known is None:
             raise self._missing(symbol)
-        first = bisect_right(known, after, key=_end) if after is not None else 0
-        last = bisect_right(known, until, key=_end) if until is not None else len(known)
-        return known[first:last]
+        return bars_between(known, after, until)
 
     def _missing(self, symbol: str) -> BrokerError:
         if symbol not in self._symbols:
@@ -143,7 +140,3 @@ class Awaiting:
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Mark *batch* as done."""
         self._source.settle(batch, reports)
-
-
-def _end(bar: Bar) -> datetime:
-    return bar.end

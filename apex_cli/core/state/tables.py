@@ -417,35 +417,7 @@ class State:
         """What ``prune`` has seen of the fills."""
         self.fills_pruned_before: datetime | None = None
         """Older fills of a security need no look again, unless something changed there."""
-        self._all: tuple[Table[Any], ...] = (
-            self.signals,
-            self.rejected_files,
-            self.approvals,
-            self.brackets,
-            self.orders,
-            self.positions,
-            self.fills,
-            self.history_fills,
-            self.round_trips,
-            self.lessons,
-            self.weights,
-            self.followed,
-            self.experience,
-            self.audits,
-            self.requests,
-            self.deficits,
-            self.resting,
-            self.outbox,
-            self.locks,
-            self.trade_locks,
-            self.ignored,
-            self._reconciliation,
-            self._counters,
-            self._trading,
-            self._account,
-            self._learning,
-        )
-
+        self._all = tuple(each for each in vars(self).values() if isinstance(each, Table))
         self._touched: list[Table[Any]] = []
         for table in self._all:
             table.report_to(self._touched)

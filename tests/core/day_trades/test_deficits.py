@@ -103,9 +103,11 @@ def test_four_missed_deficits_in_a_year_freeze_the_account_for_90_days() -> None
     assert standing(FOUR, date(2026, 12, 21)).frozen_until is None
 
 
-def test_three_missed_or_small_ones_freeze_nothing() -> None:
+def test_three_missed_small_or_old_ones_freeze_nothing() -> None:
     three = [*FOUR[:3], deficit("2026-09-14", small=True)]
     found = standing(three, date(2026, 10, 1))
+    assert (found.unmet, found.frozen_until) == (3, None)
+    found = standing([*FOUR[1:], deficit("2025-09-29")], date(2026, 10, 1))
     assert (found.unmet, found.frozen_until) == (3, None)
     assert standing([], MONDAY).frozen_until is None
 

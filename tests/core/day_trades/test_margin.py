@@ -4,10 +4,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from msgspec.structs import replace
 
 from apex_cli.core.day_trades.margin import (
-    Deficit,
     creates_debit,
     cushion,
     deadlines,
@@ -17,7 +15,6 @@ from apex_cli.core.day_trades.margin import (
     level_before,
     maintenance_held,
     maintenance_of,
-    makes_a_practice,
     margin_level,
     reserve_for,
 )
@@ -162,23 +159,9 @@ def test_deadlines_are_trading_days_and_skip_thanksgiving() -> None:
     assert (late.ideally, late.before_freeze, late.lapses) == (date(2027, 12, 30), date(2028, 1, 3), date(2028, 1, 18))
 
 
-def test_an_unmet_deficit_freezes_for_90_days_unless_it_is_small() -> None:
-    day = date(2026, 11, 24)
-    deficit = Deficit(session_date=day, amount=usd(700), is_de_minimis=False, deadlines=deadlines(day))
-    assert frozen_until(deficit) == date(2027, 3, 2)
-    assert frozen_until(replace(deficit, is_de_minimis=True)) is None
-    assert frozen_until(replace(deficit, deadlines=deadlines(date(2027, 12, 27)))) == date(2028, 4, 2)
-
-
-def test_four_unmet_deficits_in_twelve_months_make_a_practice() -> None:
-    def unmet(day: date, *, small: bool = False) -> Deficit:
-        return Deficit(session_date=day, amount=usd(9), is_de_minimis=small, deadlines=deadlines(MONDAY))
-
-    four = [unmet(date(2026, month, 2)) for month in (3, 5, 7, 9)]
-    assert makes_a_practice(four, MONDAY)
-    assert not makes_a_practice(four[1:], MONDAY)
-    assert not makes_a_practice([*four[1:], unmet(date(2025, 11, 28))], MONDAY)
-    assert not makes_a_practice([*four[1:], unmet(date(2026, 10, 1), small=True)], MONDAY)
+def test_an_unmet_deficit_freezes_for_90_days() -> None:
+    assert frozen_until(date(2026, 11, 24)) == date(2027, 3, 2)
+    assert frozen_until(date(2027, 12, 27)) == date(2028, 4, 2)
 
 
 def test_a_freeze_lasts_to_its_last_day() -> None:

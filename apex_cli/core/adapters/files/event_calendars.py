@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
@@ -16,7 +17,11 @@ from apex_cli.core.text.table_reader import named_rows
 
 NEEDED = ("symbol", "date")
 OTHERS = ("time", "end", "kind", "name", "before", "after")
+A_DAY, A_TIME = "date such as 2026-12-02", "time of day such as 14:00"
+A_DURATION = "duration such as 2 sessions or 90 minutes"
 ICALENDAR_ENDINGS = frozenset({".ics", ".ical", ".ifb", ".icalendar"})
+
+ReadT = TypeVar("ReadT")
 
 
 def read_calendar(path: Path, *, zone: str) -> tuple[CalendarEvent, ...]:
@@ -54,12 +59,14 @@ def _event(row: Mapping[str, str], zone: ZoneInfo) -> CalendarEvent:
     cells = {**dict.fromkeys(OTHERS, ""), **row}
     day, clock = _moment(cells["date"], "date")
     if cells["time"]:
-        clock = _time(cells["time"], "time")
+        clock = _read(cells, "time", time.fromisoformat, A_TIME)
     if clock is None:
-        starts_at, ends_at = whole_days(day, _day(cells["end"], "end") if cells["end"] else day)
+        last = _read(cells, "end", _day, A_DAY) if cells["end"] else day
+        starts_at, ends_at = whole_days(day, last)
     else:
-        starts_at = aware(datetime.combine(day, clock), zone)
-        ends_at = aware(datetime.combine(day, _time(cells["end"], "end")), zone) if cells["end"] else starts_at
+        starts_at = ends_at = aware(datetime.combine(day, clock), zone)
+        if cells["end"]:
+            ends_at = aware(datetime.combine(day, _read(cells, "end", time.fromisoformat, A_TIME)), zone)
     return checked(
         CalendarEvent(
             symbol=symbol_of(cells["symbol"]),
@@ -68,8 +75,8 @@ def _event(row: Mapping[str, str], zone: ZoneInfo) -> CalendarEvent:
             is_whole_day=clock is None,
             kind=cells["kind"].lower(),
             name=cells["name"][:LONGEST],
-            before=_duration(cells["before"], "before"),
-            after=_duration(cells["after"], "after"),
+            before=_read(cells, "before", _duration, A_DURATION),
+            after=_read(cells, "after", _duration, A_DURATION),
         )
     )
 
@@ -85,24 +92,16 @@ def _moment(text: str, column: str) -> tuple[date, time | None]:
     return known(found.date()), found.timetz()
 
 
-def _day(text: str, column: str) -> date:
+def _read(cells: Mapping[str, str], column: str, read: Callable[[str], ReadT], allowed: str) -> ReadT:
     try:
-        return known(date.fromisoformat(text))
+        return read(cells[column])
     except ValueError:
-        raise ValueError(f"{column} is {shown(text)}, no date such as 2026-12-02") from None
+        raise ValueError(f"{column} is {shown(cells[column])}, no {allowed}") from None
 
 
-def _time(text: str, column: str) -> time:
-    try:
-        return time.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{column} is {shown(text)}, no time of day such as 14:00") from None
+def _day(text: str) -> date:
+    return known(date.fromisoformat(text))
 
 
-def _duration(text: str, column: str) -> str | None:
-    if not text:
-        return None
-    try:
-        return str(read_duration(text))
-    except ValueError:
-        raise ValueError(f"{column} is {shown(text)}, no duration such as 2 sessions or 90 minutes") from None
+def _duration(text: str) -> str | None:
+    return str(read_duration(text)) if text else None

@@ -85,20 +85,16 @@ def _price_of(ticker: IbTicker, now: datetime) -> Quote | None:
     at = heard_at - DELAY if "delayed" in kind else heard_at
     if "frozen" in kind:
         at = min(at, last_close(now) or at)
-    has_spread = bid is not None and ask is not None and bid <= ask
-    if last is not None and (not has_spread or _is_inside(last, bid, ask)):
+    spread = (bid, ask) if bid is not None and ask is not None and bid <= ask else None
+    if last is not None and (spread is None or spread[0] <= last <= spread[1]):
         return Quote(price=last, at=at, source=f"{kind}last")
-    if has_spread and bid is not None and ask is not None:
-        return Quote(price=Price((bid + ask) / 2), at=at, source=f"{kind}midpoint")
+    if spread is not None:
+        return Quote(price=Price((spread[0] + spread[1]) / 2), at=at, source=f"{kind}midpoint")
     close = to_price(ticker.close)
     closed_at = last_close(now)
     if close is not None and closed_at is not None:
         return Quote(price=close, at=closed_at, source="close")
     return None
-
-
-def _is_inside(last: Price, bid: Price | None, ask: Price | None) -> bool:
-    return bid is None or ask is None or bid <= last <= ask
 
 
 def last_close(now: datetime) -> datetime | None:

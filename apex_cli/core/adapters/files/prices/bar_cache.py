@@ -7,7 +7,6 @@ read is ignored with a warning; a source that fails is stood in for by what is k
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, w
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.market import Bar
+from apex_cli.core.model.market import Bar, bars_between
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import BarSource, Clock
 
@@ -70,10 +69,7 @@ class CachedBars:
         Raises:
             ApexError: the source failed, and nothing is kept.
         """
-        bars = self._fresh(symbol).bars
-        first = bisect_right(bars, after, key=_end) if after is not None else 0
-        last = bisect_right(bars, until, key=_end) if until is not None else len(bars)
-        return bars[first:last]
+        return bars_between(self._fresh(symbol).bars, after, until)
 
     def _fresh(self, symbol: str) -> Kept:
         now = self._clock.now()
@@ -134,7 +130,3 @@ class CachedBars:
             write_atomically(self._path(kept.symbol), msgspec.json.encode(kept))
         except ApexError as error:
             self._notice(Reason(code="bar_cache_unwritable", message=error.message), str(self._folder))
-
-
-def _end(bar: Bar) -> datetime:
-    return bar.end
