@@ -110,10 +110,7 @@ def _joined(parts: Sequence[Trades]) -> Trades:
 def decided(frame: Frame, distances: Floats, side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return whether the target came first from each bar on, 1 or 0, and the bar that decided it, -1 for none.
 
-    Args:
-        frame: the bars.
-        distances: of stop and target from the close, a row a bar, in prices.
-        side: 1 long, -1 short.
+    *distances* are those of stop and target from the close, a row a bar, in prices; *side* is 1 for long, -1 for short.
     """
     count = len(frame)
     against, along = (frame.low, frame.high) if side > 0 else (-frame.high, -frame.low)

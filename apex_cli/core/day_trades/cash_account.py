@@ -131,9 +131,7 @@ def review_purchase(facts: AccountFacts, notional: Decimal | None, session: date
 def review_sale(facts: AccountFacts, free_from: date | None) -> tuple[Reason, ...]:
     """Return the warnings for a sale of something held; it is never blocked.
 
-    Args:
-        facts: the account as reported now.
-        free_from: of ``proceeds_settle_on``.
+    *free_from* is that of ``proceeds_settle_on``.
     """
     warnings: list[Reason] = []
     if free_from is not None:

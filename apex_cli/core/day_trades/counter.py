@@ -165,13 +165,8 @@ def warnings_by_key(
 ) -> dict[str, tuple[Reason, ...]]:
     """Return what the day-trading rules warn of when positions are closed now, whole or in part; they forbid nothing.
 
-    Each one closed takes a day trade of its own: the later ones are looked at with what the earlier ones leave.
-
-    Args:
-        state: the stored fills and positions.
-        keys: of the positions, in the order they are closed.
-        status: the count, now.
-        account: as reported now.
+    Each one closed takes a day trade of its own: the later ones are looked at with what the earlier ones leave. *keys*
+    are those of the positions, in the order they are closed.
     """
     from apex_cli.core.day_trades.cash_account import proceeds_settle_by_security
 

@@ -74,10 +74,7 @@ def with_start(executions: Sequence[Execution], start: Mapping[str, Decimal]) ->
 def import_executions(tx: State, report: Report, now: datetime) -> Imported:
     """Put *report* into the state, inside the caller's transaction; twice is as good as once.
 
-    Args:
-        tx: changed in place.
-        report: content of the file.
-        now: executions of more than ten sessions before it are left out.
+    Executions of more than ten sessions before *now* are left out.
     """
     today = session_date(now)
     cutoff = session_start(previous_sessions(today, FILL_SESSIONS - 1)[0])

@@ -64,15 +64,8 @@ def expectation(
 ) -> Expectation | None:
     """Return what was learned of a signal; None while nothing was.
 
-    The interval is that of the mean: values and effects count as independent.
-
-    Args:
-        weights: in force.
-        key: of market and strategy.
-        score: the plain score.
-        parts: components by name.
-        pattern: what similar trades brought beyond that, R.
-        orders: whether it decides what goes first.
+    The interval is that of the mean: values and effects count as independent. *pattern* is what similar trades brought
+    beyond that, R; *orders* says whether it decides what goes first.
     """
     if weights.estimated_at is None:
         return None

@@ -120,12 +120,8 @@ def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Result | Non
 
     It enters at the first open after it was seen. In one bar the stop comes before the targets, a gap fills at the
     open, and every target takes an even part. What is left at the end of the time ends at the last close. Prices that
-    halve or double from one bar to the next are taken for a split, and say nothing.
-
-    Args:
-        row: the signal.
-        bars: that begin after it was seen, oldest first.
-        now: aware UTC.
+    halve or double from one bar to the next are taken for a split, and say nothing. *bars* begin after it was seen,
+    oldest first.
     """
     return Course(row).go_on(list(bars), now)
 
@@ -252,13 +248,8 @@ Courses = dict[str, Course]
 def endings(state: State, bars: BarSource, now: datetime, courses: Courses | None = None) -> list[FollowedEnd]:
     """Return the end of every followed signal whose result is known by now; reads bars, so outside a transaction.
 
-    One that waits for an answer is looked at later; one that was traded after all ends without a lesson.
-
-    Args:
-        state: names what is followed.
-        bars: say how it went.
-        now: aware UTC.
-        courses: kept from look to look, and changed in place.
+    One that waits for an answer is looked at later; one that was traded after all ends without a lesson. *courses* are
+    kept from look to look, and changed in place.
     """
     courses = {} if courses is None else courses
     for name in courses.keys() - state.followed.keys():

@@ -149,9 +149,7 @@ def _grouped(groups: Sequence[Group], noise: Decimal, sd: Decimal, prior: Decima
 def shift(mean: Decimal, weight: Decimal) -> Decimal:
     """Return by how much one mean of R differs from 0, as far as it is to be acted on: seldom, as it is asked often.
 
-    Args:
-        mean: found.
-        weight: the variance of the mean is 1 over this.
+    The variance of the mean is 1 over *weight*.
     """
     own = ONE / weight
     if mean * mean <= PLAIN_NOISE * own:

@@ -33,13 +33,8 @@ def next_price(entry: RestingEntry, reprice: RepriceLimits, latest: Price | None
     """Return the price to rest at from now on; None while nothing is due, or no step is left.
 
     min(price + step_pct * first price, first price * (1 + max_pct), latest price), mirrored for a sale, on the tick
-    that is not beyond it. An entry that the market has come to stays: it is being filled.
-
-    Args:
-        entry: the resting entry.
-        reprice: steps and bounds.
-        latest: latest price; without one nothing is due.
-        now: aware UTC.
+    that is not beyond it. An entry that the market has come to stays: it is being filled. Without a latest price
+    nothing is due.
     """
     if reprice.after_s is None or entry.times >= reprice.max_times or latest is None:
         return None
@@ -57,12 +52,8 @@ def next_price(entry: RestingEntry, reprice: RepriceLimits, latest: Price | None
 def lost_price(entry: RestingEntry, entries: Iterable[OrderRecord], reprice: RepriceLimits) -> Price | None:
     """Return the price to send fresh entries at that surely never left; None when none was lost.
 
-    A first entry that never left is not meant: its signal may be decided again, as a whole.
-
-    Args:
-        entry: where the re-pricing stands.
-        entries: the orders that *entry* names.
-        reprice: gives the steps; one more is allowed for this.
+    A first entry that never left is not meant: its signal may be decided again, as a whole. One step more than
+    *reprice* gives is allowed for it.
     """
     never_sent = any(record.status is OrderStatus.NEVER_SENT for record in entries)
     return entry.price if never_sent and 0 < entry.times <= reprice.max_times else None
@@ -99,14 +90,6 @@ def allowed_rest(  # noqa: PLR0917 - what a decision reads, in one line
 
     The whole trade is decided again as if nothing of it existed: what has filled and what is to be sent, at the new
     price. So the loss at the stop stays within the budget, and every check holds at this moment.
-
-    Args:
-        entry: the resting entry.
-        snapshot: account, exposures, price, market and day trades now.
-        limits: the user's limits.
-        price: the new limit.
-        filled: what this trade has bought already.
-        rest: what it has not.
     """
     signal = entry.opportunity.signal
     sized = size_position(
@@ -237,12 +220,6 @@ def repriced_bracket(
     """Return *bracket* with the mean entry price that is planned now, and the risk of one unit from there.
 
     mean = (value of what has filled + price * quantity) / (what has filled + quantity).
-
-    Args:
-        bracket: the decision.
-        orders: its orders.
-        price: limit of what is sent now.
-        quantity: how much is sent now; above 0.
     """
     entries = [r for r in orders if r.order.role is OrderRole.ENTRY and r.order.bracket_id == bracket.bracket_id]
     value = sum((r.filled_quantity * (r.average_price or ZERO) for r in entries), price * quantity)

@@ -68,14 +68,7 @@ def stop_changes(
 
     Before anything is moved what is left of the entry goes: later fills would stand on stops that are not meant for
     them. Nothing is moved while an order's fate is unknown, or the price has passed a stop: the broker acts then, or
-    the next look will.
-
-    Args:
-        position: what is held.
-        bracket: the plan it was opened by.
-        orders: every order of its instrument.
-        plan: what is wanted.
-        price: latest price.
+    the next look will. *orders* are all of its instrument.
     """
     records = list(orders)
     gain = gain_of(position, bracket, price)

@@ -17,12 +17,7 @@ def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable
     One for each limit close that expired, at the price of the nearest target that gave way and did not fill. One for
     each stop that had to be put back after an exit of another tranche had filled: some servers take all that waited for
     one entry for one group, and end or reduce the exits of every tranche with the first. A target that was put back
-    once, or refused, does not come again.
-
-    Args:
-        position: what is held.
-        bracket: the plan it was opened by.
-        orders: every order of its instrument.
+    once, or refused, does not come again. *orders* are all of the instrument.
     """
     records = [r for r in orders if r.order.bracket_id == bracket.bracket_id]
     if any(map(is_unsure, records)):

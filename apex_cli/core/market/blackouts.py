@@ -21,11 +21,6 @@ def blackout_of(event: CalendarEvent, limits: BlackoutLimits, market: MarketType
 
     Without a time before and after it, that is the event itself: its day, or its moment. A time in sessions counts
     whole ones beside that of the event: ``1 session`` before is the session before it.
-
-    Args:
-        event: with its own times, or none.
-        limits: the times that hold for its kind.
-        market: whose sessions and hours count.
     """
     window = limits.window_for(event.kind)
     before, after = event.before or window.before, event.after or window.after

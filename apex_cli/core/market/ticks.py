@@ -39,12 +39,7 @@ def levels_on_ticks(
 ) -> tuple[Price, Price, tuple[Price, ...]]:
     """Return entry, stop and targets of an entry on *side* as their orders will carry them.
 
-    Args:
-        entry: price of the entry.
-        stop: trigger of the protective stop.
-        targets: prices of the targets.
-        instrument: gives the price step at each price.
-        side: side of the entry; exits are on the other one.
+    Exits are on the other side.
     """
     exit_side = side.opposite
     rounded = tuple(on_tick(target, instrument, exit_side) for target in targets)

@@ -50,15 +50,8 @@ def close_due(  # noqa: PLR0917 - what a decision reads, in one line
 ) -> TimeClose | None:
     """Return the close that time asks for now; None without one, or while it is under way.
 
-    Only while the market trades, and not while trading is halted: the stop stays, and the close comes later.
-
-    Args:
-        position: what is held.
-        orders: every order of its instrument.
-        plan: what is wanted.
-        market: the instrument's market at *now*.
-        mode: what apex may do.
-        now: aware UTC.
+    Only while the market trades, and not while trading is halted: the stop stays, and the close comes later. *orders*
+    are all of the instrument, *market* is it at *now*.
     """
     if not plan.closes or not market.is_open or mode is TradingMode.HALTED or any(map(_is_under_way, orders)):
         return None

@@ -80,11 +80,6 @@ def apply_fill(
 
     Fills must come in order of time, then key, each once: otherwise ``fold`` again.
 
-    Args:
-        position: what is held before; None when flat.
-        fill: the execution.
-        plans: entry decisions by ``bracket_id``.
-
     Raises:
         ValueError: *fill* is of another instrument than *position*.
     """

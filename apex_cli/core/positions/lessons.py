@@ -83,11 +83,6 @@ def keep_lesson(tx: State, trip: RoundTrip, seq: int) -> None:
     """Keep what *trip* teaches, once by its id; a trade booked again is corrected and keeps its number.
 
     A trade made outside apex, or one whose plan is gone, teaches nothing new.
-
-    Args:
-        tx: changed in place.
-        trip: as it was booked in this transaction.
-        seq: number of its event.
     """
     bracket: BracketRecord | None = tx.brackets.get(trip.bracket_id)
     if bracket is None or bracket.conditions is None or trip.net_r_multiple is None:

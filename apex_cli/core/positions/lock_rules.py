@@ -83,10 +83,7 @@ def is_stop(trip: RoundTrip) -> bool:
 def locks_of(trips: Iterable[RoundTrip], protections: Protections, at: datetime | None = None) -> Iterator[TradeLock]:
     """Yield every lock that *trips* lead to, those that are over included unless *at* says when they must hold.
 
-    Args:
-        trips: closed trades, in any order, each once.
-        protections: what leads to a lock, and how long it lasts.
-        at: only locks that end after it; None: all.
+    *trips* come in any order, each once.
     """
     lengths = lock_lengths(protections)
     if not lengths:

@@ -108,12 +108,7 @@ def managed_by(
 ) -> ManagedBy:
     """Return what looks after *position* by *plan*, and what stands already.
 
-    Args:
-        position: what is held.
-        bracket: the plan it was opened by; without one nothing but its stops is known.
-        orders: every order of its instrument.
-        plan: what is wanted.
-        now: aware UTC.
+    *orders* are all of the instrument. Without the plan that it was opened by nothing but its stops is known.
     """
     stops = [
         r.order

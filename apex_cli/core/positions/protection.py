@@ -125,12 +125,8 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
     """Return the stops to place so that every held unit has one, and no unit could be sold twice.
 
     A target that lost its stop gets one in its own OCA group; a stop that is smaller than its group grows. The rest
-    gets a stop of its own, for no more than the held quantity less what every resting exit could fill.
-
-    Args:
-        position: what is held.
-        bracket: the plan it was opened by.
-        orders: every order of its instrument.
+    gets a stop of its own, for no more than the held quantity less what every resting exit could fill. *orders* are all
+    of the instrument.
     """
     records = list(orders)
     side = position.side.closed_by

@@ -56,10 +56,6 @@ def prune(state: State, now_session: date) -> None:
     orders, everything of a bracket that still holds or works, finished approvals and orders for 2 sessions, locks after
     closed trades for 10 sessions after their end, brackets while an order or a fill names them, and margin deficits for
     some more than a year.
-
-    Args:
-        state: changed in place.
-        now_session: the running session.
     """
     from apex_cli.core.positions.lessons import prune_lessons
 

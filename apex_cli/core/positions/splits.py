@@ -82,12 +82,8 @@ def exits_of_plan(
 ) -> tuple[tuple[Order, Order], ...]:
     """Return stop and target in place of each target that ended with the split, for no more than is held.
 
-    What has no target any more gets its stop from the guard, as always.
-
-    Args:
-        position: as it is after the split.
-        bracket: the same.
-        orders: every order of its instrument, brought to after the split.
+    What has no target any more gets its stop from the guard, as always. Position, *bracket* and *orders*, all of its
+    instrument, are as they are after the split.
     """
     lost = {
         r.order.tranche: r.order

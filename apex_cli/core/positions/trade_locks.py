@@ -41,12 +41,7 @@ def keep_locks(tx: State, protections: Protections, now: datetime) -> tuple[Trad
     """Bring the locks of the state to what its closed trades say, inside the caller's transaction; return new ones.
 
     A lock stands until it ends or a person lifts it, also when the configuration changes meanwhile. One whose trades
-    turn out not to have lost, after a late or corrected fill, is taken back.
-
-    Args:
-        tx: changed in place.
-        protections: what leads to a lock.
-        now: what is over by then is not kept.
+    turn out not to have lost, after a late or corrected fill, is taken back. Those that are over by *now* are not kept.
     """
     trips = tx.round_trips
     for lock in [row for row in tx.trade_locks.values() if row.holds(now) and _is_refuted(row, tx)]:

@@ -69,9 +69,7 @@ class SilentState(State):
 def rebuild(state: State, rows: Iterable[OutboxRow]) -> tuple[int, ...]:
     """Apply *rows* to *state*, which should emit nothing; return the numbers of those that could not be read.
 
-    Args:
-        state: changed in place.
-        rows: in the order of their sequence numbers, each once.
+    *rows* are in the order of their sequence numbers, each once.
     """
     unreadable: list[int] = []
     for row in rows:

@@ -18,10 +18,7 @@ def resting_elsewhere(
 ) -> Mapping[str, tuple[Reason, ...]]:
     """Return, by symbol, warnings of orders that apex did not place and that a close leaves working.
 
-    Args:
-        state: what is held here.
-        working: every order that works at the broker.
-        symbols: what is about to be closed, as a person wrote it.
+    *working* are all that work at the broker; *symbols* are spelled as a person wrote them.
     """
     others = [order for order in working if order.client_order_id not in state.orders]
     if not others:

@@ -70,9 +70,7 @@ class EquityCurve:
 def expectancy_interval(results: Sequence[Decimal], seed: int) -> Interval | None:
     """Return the 90 % interval of the mean, by drawing as many trades again and again; None with fewer than five.
 
-    Args:
-        results: R-multiples.
-        seed: the same seed draws the same.
+    *results* are R-multiples; the same seed draws the same.
 
     Source:
         The percentile bootstrap, B. Efron, "Bootstrap Methods", Annals of Statistics 7, 1979.

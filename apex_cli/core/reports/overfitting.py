@@ -57,11 +57,8 @@ class Luck(Value, frozen=True, kw_only=True):
 def luck_of(returns: Sequence[Returns], seed: int) -> Luck | None:
     """Return what is said of the best of *returns*; None where that is too little.
 
-    Rows that do not move, as of settings that never traded, are tries all the same.
-
-    Args:
-        returns: a row of session returns for each setting, all of one length.
-        seed: the same seed draws the same.
+    Rows that do not move, as of settings that never traded, are tries all the same. All rows have one length; the same
+    seed draws the same.
     """
     if not returns or len(returns[0]) < LEAST_SESSIONS or len({len(row) for row in returns}) != 1:
         return None

@@ -116,10 +116,7 @@ Find = Callable[[int], OutboxRow | None]
 def story_of(subject: str, rows: Iterable[OutboxRow], find: Find) -> Story:
     """Return the story in *rows*, oldest first; lines of other versions stand in ``events`` alone.
 
-    Args:
-        subject: whose story.
-        rows: its events.
-        find: looks for the events that a decision refers to for its inputs.
+    *find* looks for the events that a decision refers to for its inputs.
     """
     kept = tuple(rows)
     reported = _News()

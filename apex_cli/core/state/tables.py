@@ -232,11 +232,7 @@ class AgedTable(Table[R]):
     ) -> None:
         """Start empty; rows are in the order of what *age_of* gives, and those that it gives the same, of their keys.
 
-        Args:
-            name: of the table.
-            row_type: of its rows.
-            age_of: what differs between older and newer rows, the oldest first.
-            kind_of: what rows are counted by.
+        *kind_of* gives what rows are counted by.
         """
         super().__init__(name, row_type)
         self._age_of, self._kind_of = age_of, kind_of

@@ -27,9 +27,7 @@ ReadT = TypeVar("ReadT")
 def read_calendar(path: Path, *, zone: str) -> tuple[CalendarEvent, ...]:
     """Return the events in the file at *path*, the earliest first.
 
-    Args:
-        path: an iCalendar file by its ending, else a CSV file.
-        zone: of times that name none.
+    It is an iCalendar file by its ending, else a CSV file; times that name no zone are of *zone*.
 
     Raises:
         InputError: it cannot be read, or something in it is wrong; all of it is named.

@@ -25,11 +25,7 @@ When = date | datetime
 def events_in(name: str, text: str, zone: ZoneInfo, problems: Problems) -> Iterator[CalendarEvent]:
     """Yield the events of the file *name*; what is wrong goes to *problems*.
 
-    Args:
-        name: for errors.
-        text: of the file.
-        zone: of times that name none.
-        problems: takes what is wrong, event by event.
+    Times that name no zone are of *zone*.
 
     Raises:
         InputError: the extra ``calendar`` is not installed.

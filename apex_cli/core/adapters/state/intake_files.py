@@ -70,8 +70,7 @@ class Intake:
     def sweep(self, now_s: float) -> None:
         """Remove what writers that were killed left half done: nobody was answered for it.
 
-        Args:
-            now_s: seconds since 1970; what is younger than an hour may still be written.
+        What is younger than an hour at *now_s*, seconds since 1970, may still be written.
         """
         for left in self.folder.glob(".*.tmp"):
             with suppress(OSError):

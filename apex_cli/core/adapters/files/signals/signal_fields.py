@@ -82,12 +82,7 @@ def refusal(field: str, message: str, *, value: object = None, allowed: str | No
 def read_field(name: str, value: object, into: dict[str, Any], reasons: list[Reason], *, key: str = "") -> None:
     """Put the value of the field *name* into a mapping, or why it cannot be used into *reasons*.
 
-    Args:
-        name: of the field.
-        value: as JSON, YAML or CSV gave it.
-        into: takes the value under *name*.
-        reasons: takes the refusal.
-        key: where the value stands, for the refusal; empty: under its name.
+    *key* is where the value stands, for the refusal; empty: under its name.
     """
     try:
         into[name] = PARSERS[name][0](value)
