@@ -27,6 +27,7 @@ from apex_cli.app.compose import make_execution
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
@@ -147,7 +148,7 @@ def run_apex(bars: list[Bar], folder: Path) -> tuple[float, int, Decimal]:
     broker = SimulatedBroker(
         clock=clock, bars=tape, cash=limits.risk.capital, session_of=lambda at: session_date(at).isoformat()
     )
-    store = TinyDbStore(folder, clock=clock, commit_every=100)
+    store = TinyDbStore(folder, clock=SystemClock(), commit_every=100)  # as apex opens it
     ids = SequentialIds()
     execution = make_execution(store=store, broker=broker, clock=clock, ids=ids, limits=limits)
     trips: list[Decimal] = []

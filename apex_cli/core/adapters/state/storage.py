@@ -27,6 +27,7 @@ from apex_cli.core.adapters.state.write_ahead_log import (
     boot_id,
     encode_entry,
     resume_log,
+    room_for,
 )
 from apex_cli.core.errors import StateError
 from apex_cli.core.ports import Clock
@@ -77,7 +78,7 @@ class StateFile:
         if log is not None and line and log.has_room(line):
             self._write_logged(log, line, data)
         else:
-            self._write_whole(data, may_log=changes is not None)
+            self._write_whole(data, may_log=changes is not None, line=line)
         self.meta = meta
         return header
 
@@ -125,8 +126,11 @@ class StateFile:
         log.keep(line)
         self._log = log
 
-    def _write_whole(self, pieces: Iterable[bytes], *, may_log: bool) -> None:
-        """Write a version that no log knows: what only a log keeps must be on the disk before."""
+    def _write_whole(self, pieces: Iterable[bytes], *, may_log: bool, line: bytes) -> None:
+        """Write a version that no log knows: what only a log keeps must be on the disk before.
+
+        A *line* that a log had no room for goes with that log, and another one begins, with room for some of its size.
+        """
         data = b"".join(pieces)
         has_log = self.has_log()
         if has_log:
@@ -135,10 +139,10 @@ class StateFile:
         if has_log:
             self._remove_log()
         self._whole += 1
-        if may_log and self._whole >= WHOLE_FIRST and boot_id():
+        if line or (may_log and self._whole >= WHOLE_FIRST and boot_id()):
             self._whole = 0
             with suppress(StateError):
-                self._log = begin_log(self.log_path, data)
+                self._log = begin_log(self.log_path, data, room=room_for(line))
 
     def is_at(self, header: bytes) -> bool:
         """Return whether the file still has this header line; an empty one means no file."""

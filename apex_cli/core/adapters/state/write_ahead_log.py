@@ -27,7 +27,10 @@ from apex_cli.core.adapters.state.file_format import Loaded, Meta
 from apex_cli.core.model.records import OutboxRow
 
 ROOM = 1 << 19
-"""Bytes for lines: some hundred commits."""
+"""Bytes for lines, at least: some hundred commits."""
+
+LONG_LINES = 16
+"""For how many lines there is room where they are long."""
 
 OUTBOX = "outbox"
 """The table that each line holds as a whole: the file forgets its rows once the journal has them."""
@@ -104,15 +107,20 @@ class WriteAheadLog:
         os.fsync(self._descriptor)
 
 
-def begin_log(path: Path, data: bytes) -> WriteAheadLog:
-    """Begin a log on *data*, a whole state file that is on the disk.
+def room_for(line: bytes) -> int:
+    """Return the bytes for lines of a log whose predecessor had no room for *line*; empty where there was none."""
+    return max(ROOM, LONG_LINES * len(line))
+
+
+def begin_log(path: Path, data: bytes, *, room: int) -> WriteAheadLog:
+    """Begin a log on *data*, a whole state file that is on the disk, with *room* bytes for lines.
 
     Raises:
         StateError: it could not be written.
     """
     first = _FIRST + boot_id().encode() + b" %d\n" % len(data)
-    atomic_file.write_parts(path, (first, data, bytes(ROOM)))
-    return WriteAheadLog(path, len(first) + len(data), ROOM)
+    atomic_file.write_parts(path, (first, data, bytes(room)))
+    return WriteAheadLog(path, len(first) + len(data), room)
 
 
 def resume_log(path: Path, header: bytes) -> WriteAheadLog | None:

@@ -115,6 +115,18 @@ def test_a_full_log_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.M
     assert journalled(again) == numbers(30)
 
 
+def test_long_lines_get_a_log_of_their_own_size_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_ahead_log, "ROOM", 200)
+    store = open_store(tmp_path)
+    commit(store, BEFORE_LOG)
+    assert "state.json" in syncs_of(store)
+    many = [syncs_of(store) for _ in range(write_ahead_log.LONG_LINES - 1)]
+    assert many == [["state.wal"]] * len(many)
+    commit(store, write_ahead_log.LONG_LINES)
+    start_again(monkeypatch)
+    assert counted(open_store(tmp_path)) == BEFORE_LOG + 2 * write_ahead_log.LONG_LINES
+
+
 def test_the_log_means_nothing_in_the_boot_that_wrote_it(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store, BEFORE_LOG + 2)
