@@ -58,13 +58,34 @@ Place = tuple[list[str], int]
 class Table(MutableMapping[str, R], Generic[R]):
     """Rows of one type by key, remembering what changed since ``settle``."""
 
-    __slots__ = ("_changes", "_rows", "_touched", "_undo", "additions", "name", "rewrites", "row_type")
+    __slots__ = (
+        "_changes",
+        "_rows",
+        "_touched",
+        "_undo",
+        "additions",
+        "get",
+        "items",
+        "name",
+        "rewrites",
+        "row_type",
+        "values",
+    )
+
+    get: Any
+    """Return the row of a key or a default: the dict's own, as it is called a hundred times a trade."""
+
+    items: Any
+    """Return keys and rows."""
+
+    values: Any
+    """Return the rows."""
 
     def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
         """Start with *rows*, unchanged."""
         self.name = name
         self.row_type = row_type
-        self._rows: dict[str, R] = {} if rows is None else rows
+        self._hold({} if rows is None else rows)
         self._undo: dict[str, R | None] = {}
         self._touched: list[Table[Any]] = []
         self._changes: list[str] | None = None
@@ -76,13 +97,17 @@ class Table(MutableMapping[str, R], Generic[R]):
         self.rewrites = 0
         """Raised when a row was replaced or a change undone: what was worked out before does not hold any more."""
 
+    def _hold(self, rows: dict[str, R]) -> None:
+        self._rows = rows
+        self.get, self.items, self.values = rows.get, rows.items, rows.values
+
     def __getitem__(self, key: str) -> R:
         """Return the row; KeyError when there is none."""
         return self._rows[key]
 
     def __setitem__(self, key: str, row: R) -> None:
         """Add or replace the row."""
-        old = self._rows.get(key)
+        old = self.get(key)
         if key not in self._undo:
             if not self._undo:
                 self._touched.append(self)
@@ -121,18 +146,6 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Return whether there is a row."""
         return key in self._rows
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
-        """Return the row or *default*."""
-        return self._rows.get(key, default)
-
-    def values(self) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
-        """Return the rows."""
-        return self._rows.values()
-
-    def items(self) -> Any:  # noqa: ANN401 - the rows' own view instead of a look-up for each
-        """Return keys and rows."""
-        return self._rows.items()
-
     @property
     def mark(self) -> tuple[int, int, int]:
         """What differs whenever a row was added, replaced or removed."""
@@ -165,7 +178,7 @@ class Table(MutableMapping[str, R], Generic[R]):
 
     def load(self, rows: dict[str, R]) -> None:
         """Start over with *rows*, unchanged."""
-        self._rows = rows
+        self._hold(rows)
         self._undo.clear()
         self._changes = None
         self.rewrites += 1

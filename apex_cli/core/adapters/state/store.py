@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,24 @@ def read_state(tables: Mapping[str, msgspec.Raw], path: Path, state: State) -> S
         except (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING) as error:
             raise file_format.damaged(path, f"table {table.name}: {error}") from error
     return state
+
+
+class _Transaction:
+    """One transaction of a ``TinyDbStore``."""
+
+    __slots__ = ("_seq", "_store")
+
+    def __init__(self, store: TinyDbStore) -> None:
+        self._store = store
+        self._seq = 0
+
+    def __enter__(self) -> State:
+        state = self._store._enter()  # noqa: SLF001 - its own store
+        self._seq = state.last_seq
+        return state
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._store._leave(self._seq, keeps=kind is None)  # noqa: SLF001 - its own store
 
 
 class TinyDbStore:
@@ -190,8 +208,7 @@ class TinyDbStore:
         if is_known or (present is not None and present.meta.generation > found.newest.meta.generation):
             self.storage.end_log()
 
-    @contextmanager
-    def transaction(self) -> Iterator[State]:
+    def transaction(self) -> AbstractContextManager[State]:
         """Lock, reload if another process committed, lend the state, commit once at the end.
 
         Raises:
@@ -199,22 +216,7 @@ class TinyDbStore:
             BusyError: the lock was not free in time.
             RuntimeError: there is a transaction inside this one.
         """
-        self._refuse_inside_transaction()
-        self._begin()
-        state, seq = self._state, self._state.last_seq
-        self._is_in_transaction = True
-        try:
-            yield state
-        except BaseException:
-            state.rollback()
-            state.last_seq = seq
-            raise
-        else:
-            self._finish(state)
-        finally:
-            self._is_in_transaction = False
-            if not self._uncommitted:
-                self._lock.drop()
+        return _Transaction(self)
 
     def flush(self) -> None:
         """Commit what has only settled in memory, and free the lock; safe to call at any time between transactions.
@@ -282,6 +284,26 @@ class TinyDbStore:
     def _refuse_inside_transaction(self) -> None:
         if self._is_in_transaction:
             raise RuntimeError("a transaction is open already in this process: use the state it lent, or end it first")
+
+    def _enter(self) -> State:
+        """Begin a transaction: lend the newest state, locked."""
+        self._refuse_inside_transaction()
+        self._begin()
+        self._is_in_transaction = True
+        return self._state
+
+    def _leave(self, seq: int, *, keeps: bool) -> None:
+        """End a transaction that began after event *seq*: keep its changes, or undo them."""
+        try:
+            if keeps:
+                self._finish(self._state)
+            else:
+                self._state.rollback()
+                self._state.last_seq = seq
+        finally:
+            self._is_in_transaction = False
+            if not self._uncommitted:
+                self._lock.drop()
 
     def _begin(self) -> None:
         if self._uncommitted:
