@@ -112,7 +112,7 @@ class Output:
     def note(self, text: str) -> None:
         """Say something on the way; silent with ``--quiet``."""
         if not self.quiet:
-            write_line(sys.stderr, text)
+            write_sentence(sys.stderr, text)
 
     def detail(self, text: str) -> None:
         """Say something only with ``--verbose``."""
@@ -124,7 +124,7 @@ class Output:
         self._warnings.extend(warnings)
         if not self.as_json:
             for warning in warnings:
-                write_line(sys.stderr, f"Warning: {warning.message}")
+                write_sentence(sys.stderr, f"Warning: {warning.message}")
 
     def keep(self, *warnings: Reason) -> None:
         """Keep *warnings* that were said already for the envelope."""
@@ -176,7 +176,7 @@ class Output:
         else:
             self._show(blocks)
             for reason in reasons:
-                write_line(sys.stderr, reason.message)
+                write_sentence(sys.stderr, reason.message)
         if status is not ExitStatus.OK:
             raise typer.Exit(status)
 
@@ -229,9 +229,10 @@ class Output:
             write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [error_entry(error)])))
             return
         label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
-        write_line(sys.stderr, error.message if error.message.startswith("Nothing ") else f"{label}: {error.message}")
+        begins = error.message.startswith("Nothing ")
+        write_sentence(sys.stderr, error.message if begins else f"{label}: {error.message}")
         if error.hint:
-            write_line(sys.stderr, f"  -> {error.hint}")
+            write_line(sys.stderr, f"{HINT}{error.hint}")
 
     def _show(self, blocks: Sequence[Block]) -> None:
         if not blocks:
@@ -314,6 +315,27 @@ def paged(console: Console) -> Iterator[None]:
 def is_terminal(stream: TextIO | None) -> bool:
     """Return whether *stream* is a terminal that can draw."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+HINT = "  -> "
+"""What a line with the next step begins with."""
+
+
+def write_sentence(stream: TextIO | None, text: str) -> None:
+    """Write *text* as ``write_line`` does, broken between words where a terminal would break it inside of one.
+
+    Hints are not broken: they hold commands, which are copied as a whole.
+    """
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns if stream is not None and is_terminal(stream) else 0
+    except (OSError, ValueError):  # no terminal of this system
+        width = 0
+    if width and len(text) > width and not text.startswith(HINT):
+        from textwrap import wrap
+
+        lines = (wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
+        text = "\n".join("\n".join(line) for line in lines)
+    write_line(stream, text)
 
 
 def write_line(stream: TextIO | None, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from apex_cli.core.errors import (
 from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.envelope import STATUS_WORDS
 from apex_cli.presenters.screen.blocks import Line
-from apex_cli.presenters.screen.output import Output, take_any_sign, write_line
+from apex_cli.presenters.screen.output import Output, take_any_sign, write_line, write_sentence
 
 
 class Latin(io.TextIOWrapper):
@@ -37,6 +38,40 @@ class Latin(io.TextIOWrapper):
     def __init__(self) -> None:
         self.bytes = io.BytesIO()
         super().__init__(self.bytes, encoding="ascii")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Error: No configuration found in /a/folder.", "Error: No configuration\r\nfound in /a/folder.\r\n"),
+        (
+            "Error: /a/long/folder/without-a-blank.yaml is bad.",
+            "Error:\r\n/a/long/folder/without-a-blank.yaml\r\nis bad.\r\n",
+        ),
+        ("  -> Try it with: apex init --demo demo", "  -> Try it with: apex init --demo demo\r\n"),
+        ("Error: short.", "Error: short.\r\n"),
+    ],
+)
+def test_a_sentence_is_broken_between_words_at_a_terminal_and_a_command_never(
+    monkeypatch: pytest.MonkeyPatch, text: str, shown: str
+) -> None:
+    import pty
+    import termios
+
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 24))
+    with os.fdopen(theirs, "w") as stream:
+        write_sentence(stream, text)
+        assert os.read(ours, 1000).decode() == shown
+    os.close(ours)
+
+
+def test_a_sentence_in_a_file_is_one_line() -> None:
+    stream = io.StringIO()
+    write_sentence(stream, "Error: " + "word " * 100)
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_every_status_has_its_own_word_in_the_envelope() -> None:
