@@ -10,6 +10,7 @@ from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.shapes import IbAccountValue
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.money import Usd
 
@@ -72,7 +73,10 @@ class AccountValues:
         own = Decimal(1) if self.base_currency == self.currency else found.get(self.currency)
         if not own or own <= 0:
             return {}
-        return {name: rate / own for name, rate in found.items() if rate and rate > 0 and name.isalpha()}
+        rates = {name: rate / own for name, rate in found.items() if rate and rate > 0 and name.isalpha()}
+        whole = {self.currency: Decimal(1), **rates}
+        minor = {name: whole[major] / parts for name, (major, parts) in MINOR_UNITS.items() if major in whole}
+        return rates | minor
 
     def balances(self) -> dict[str, Decimal]:
         """Return the cash of every currency."""

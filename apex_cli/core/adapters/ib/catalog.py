@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_register import Register
-from apex_cli.core.adapters.ib.securities import SMART, contract_fields, instrument_of
+from apex_cli.core.adapters.ib.securities import SMART, contract_fields, instrument_of, parts_of_unit, require_units
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.instrument import CONTRACT_SIZE, STOCK_STEPS, Instrument, MarketType, PriceStep
 from apex_cli.core.model.money import Price, ceil_to_step
 from apex_cli.core.model.option_rule import OptionChain
@@ -104,8 +105,10 @@ class Catalog:
         """
         bands = (await self.listing(instrument)).bands
         _require_stops(instrument, await self._detail(instrument))
+        listed = instrument_of((await self._detail(instrument)).contract)
         reported = replace(
-            instrument_of((await self._detail(instrument)).contract),
+            listed,
+            currency=instrument.currency if instrument.currency in MINOR_UNITS else listed.currency,
             price_steps=() if bands == STOCK_STEPS and instrument.market_type is MarketType.EQUITY else bands,
         )
         found = self._register.ours(reported)
@@ -115,6 +118,8 @@ class Catalog:
                 f"con_id {reported.con_id} is {reported.key}, not {instrument.key}; nothing was sent.",
                 hint="Correct con_id or symbol.",
             )
+        if found.currency != reported.currency:
+            require_units(found, (await self._detail(instrument)).priceMagnifier)
         return found
 
     async def chain(self, underlying: Instrument) -> OptionChain:
@@ -149,12 +154,31 @@ class Catalog:
         )
 
     async def listing(self, instrument: Instrument) -> Listing:
-        """Return the price steps of *instrument* on the exchange its orders go to."""
+        """Return the price steps of *instrument* on the exchange its orders go to.
+
+        Raises:
+            SecurityError: unknown, or the broker's prices are in another unit.
+            BrokerError: the broker does not answer.
+        """
         detail = await self._detail(instrument)
-        smallest = to_decimal(detail.minTick) or instrument.tick_size
+        require_units(instrument, detail.priceMagnifier)
+        parts = parts_of_unit(instrument)
+        smallest = to_decimal(detail.minTick) or instrument.tick_size / parts
         rule = _rule_of(detail, contract_fields(instrument)["exchange"])
-        bands = await self._bands(rule) if rule is not None else ()
-        return Listing(bands=bands or (Band(low=Decimal(0), step=smallest),))
+        bands = (await self._bands(rule) if rule is not None else ()) or (Band(low=Decimal(0), step=smallest),)
+        if parts == 1:
+            return Listing(bands=bands)
+        return Listing(bands=tuple(Band(low=band.low * parts, step=band.step * parts) for band in bands))
+
+    async def quoted(self, instrument: Instrument) -> Any:  # noqa: ANN401 - either library's contract
+        """Return the contract of a security whose prices are wanted.
+
+        Raises:
+            SecurityError: unknown, or the broker's prices are in another unit.
+            BrokerError: the broker does not answer.
+        """
+        require_units(instrument, (await self._detail(instrument)).priceMagnifier)
+        return await self.contract(instrument)
 
     async def _detail(self, instrument: Instrument) -> Any:  # noqa: ANN401 - either library's details
         name = f"{instrument.key} {instrument.con_id}"

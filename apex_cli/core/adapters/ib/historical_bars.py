@@ -66,7 +66,7 @@ class IbHistory:
 
     async def _ask_once(self, instrument: Instrument, days: int) -> tuple[Bar, ...]:
         link = self._broker.link
-        contract = await self._broker.catalog.contract(instrument)
+        contract = await self._broker.catalog.quoted(instrument)
         await self._wait_for_a_turn()
         duration = f"{days} D" if days <= _DAYS_A_YEAR else f"{-(-days // _DAYS_A_YEAR)} Y"
         reported = await link.ask(

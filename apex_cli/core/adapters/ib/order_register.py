@@ -21,6 +21,7 @@ class Register:
         self._known = known
         self._by_id: dict[int, Instrument] = {}
         self._keys: dict[str, int] = {}
+        self._in_unit: set[int] = set()
 
     def ours(self, reported: Instrument) -> Instrument:
         """Return the security of ours that *reported*, named by a contract of the broker, is."""
@@ -36,6 +37,20 @@ class Register:
         if reported.price_steps and found.price_steps != reported.price_steps:
             found = self._by_id[reported.con_id] = replace(found, price_steps=reported.price_steps)
         return found
+
+    def bind_to_unit(self, quoted: Instrument) -> None:
+        """Take *quoted*, in the unit of the broker's prices, for its number, unless our books have a name for it.
+
+        A contract names pounds where its prices are in pence: only its details say so.
+        """
+        self._in_unit.add(quoted.con_id)
+        if quoted.con_id not in {instrument.con_id for instrument in self._known()}:
+            self._by_id.pop(quoted.con_id, None)
+            self._bind(quoted, quoted.con_id)
+
+    def is_bound_to_unit(self, number: int) -> bool:
+        """Return whether the unit of the prices of *number* was asked for."""
+        return number in self._in_unit
 
     def number_of(self, instrument: Instrument) -> int:
         """Return the broker's number of *instrument*, 0 while it is not known."""

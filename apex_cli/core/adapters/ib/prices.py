@@ -153,7 +153,7 @@ class IbPrices:
 
     async def _subscribe(self, link: Link, instrument: Instrument) -> None:
         with suppress(BrokerError, ConnectionError):  # the link may have gone since it was asked for
-            contract = await self._broker.catalog.contract(instrument)
+            contract = await self._broker.catalog.quoted(instrument)
             while len(self._streams) >= MOST_STREAMS:
                 oldest = next(iter(self._streams))
                 self._streams.pop(oldest).cancel()

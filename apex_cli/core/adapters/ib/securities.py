@@ -28,17 +28,10 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
     Raises:
         SecurityError: an option without expiry, strike or right: nothing can be ordered by that name.
     """
-    if instrument.currency in MINOR_UNITS:
-        whole, _ = MINOR_UNITS[instrument.currency]
-        raise SecurityError(
-            "ib_minor_currency",
-            f"{instrument.key} has prices in hundredths of {whole}; Interactive Brokers quotes it in {whole}.",
-            hint=f"Give the prices in {whole}, and currency: {whole}.",
-        )
     match instrument.market_type:
         case MarketType.EQUITY:
             symbol = instrument.symbol.replace(".", " ")
-            fields = {"secType": "STK", "symbol": symbol, "exchange": SMART, "currency": instrument.currency}
+            fields = {"secType": "STK", "symbol": symbol, "exchange": SMART, "currency": whole_currency(instrument)}
             is_place = instrument.exchange and not instrument.exchange.startswith("ID")
             return {**fields, "primaryExchange": instrument.exchange} if is_place else fields
         case MarketType.OPTIONS:
@@ -49,6 +42,45 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
         case MarketType.CRYPTO:
             base, quote = _pair(instrument)
             return {"secType": "CRYPTO", "symbol": base, "exchange": CRYPTO_EXCHANGE, "currency": quote}
+
+
+def whole_currency(instrument: Instrument) -> str:
+    """Return the currency that the broker's contract names: GBP for a stock in pence."""
+    return MINOR_UNITS.get(instrument.currency, (instrument.currency,))[0]
+
+
+def parts_of_unit(instrument: Instrument) -> Decimal:
+    """Return how many units of the prices of *instrument* make one of its contract's currency: 100 for pence, else 1.
+
+    The broker calls it the price magnifier: quotes, orders and executions are in the smaller unit, mean costs and
+    price steps in the currency. It differs from one listing in London to the next.
+
+    Source:
+        IB, TWS API, ContractDetails.priceMagnifier; github.com/bankroll-py/bankroll/issues/31 (quotes in pence, costs
+        in pounds), github.com/ib-api-reloaded/ib_async/issues/55 (steps).
+    """
+    return MINOR_UNITS[instrument.currency][1] if instrument.currency in MINOR_UNITS else Decimal(1)
+
+
+def require_units(instrument: Instrument, magnifier: int) -> None:
+    """Refuse prices in another unit than that of the broker's own prices, which *magnifier* says.
+
+    Raises:
+        SecurityError: the broker quotes the security in pounds, and *instrument* is in pence, or the other way round.
+    """
+    found = Decimal(magnifier or 1)
+    if found == parts_of_unit(instrument):
+        return
+    whole = whole_currency(instrument)
+    small = next((code for code, (name, parts) in MINOR_UNITS.items() if name == whole and parts == found), "")
+    unit = whole if found == 1 else small or f"1/{found:f} of {whole}"
+    way = f"Give its prices as the broker shows them, in {unit}, and currency: {unit}." if found == 1 or small else ""
+    raise SecurityError(
+        "ib_price_unit",
+        f"The broker quotes {instrument.symbol} in {unit}, and {instrument.key} has its prices in "
+        f"{instrument.currency}; nothing was sent.",
+        hint=way or "Trade it in the broker's own program.",
+    )
 
 
 def _option_fields(instrument: Instrument) -> dict[str, Any]:
@@ -66,7 +98,7 @@ def _option_fields(instrument: Instrument) -> dict[str, Any]:
         "right": str(instrument.right),
         "multiplier": f"{instrument.multiplier:f}",
         "exchange": SMART,
-        "currency": instrument.currency,
+        "currency": whole_currency(instrument),
         **({"tradingClass": instrument.trading_class} if instrument.trading_class else {}),
     }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,14 +16,16 @@ from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.order_register import Register
-from apex_cli.core.adapters.ib.securities import instrument_of
-from apex_cli.core.adapters.ib.shapes import IbPosition
+from apex_cli.core.adapters.ib.securities import SMART, instrument_of, parts_of_unit
+from apex_cli.core.adapters.ib.shapes import IbContract, IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.broker_events import BrokerOrder, Holding
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.money import ZERO, Quantity
 
 POLL_S = 0.01
+MINOR_OF = {whole: minor for minor, (whole, _) in MINOR_UNITS.items()}
 
 
 @dataclass(slots=True)
@@ -134,6 +138,7 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
     held = answers.get(POSITIONS) or ()
     if any(each.account == link.account and to_decimal(each.position) is None for each in held):
         answers[POSITIONS] = None  # a quantity that is no number is not "nothing is held"
+    await _learn_units(link, tracker.register, [each.contract for each in held if each.account == link.account])
     return Survey(
         account=link.account,
         live=tuple(map(tracker.named, live.values())),
@@ -143,6 +148,21 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         is_light=light,
         unknown_zone=link.times.unknown,
     )
+
+
+async def _learn_units(link: Link, register: Register, contracts: Iterable[IbContract]) -> None:
+    """Ask of stocks that may be quoted in hundredths of their currency whether they are; once for each."""
+    for contract in contracts:
+        listed = instrument_of(contract)
+        minor = MINOR_OF.get(contract.currency)
+        if minor is None or contract.secType != "STK" or register.is_bound_to_unit(contract.conId):
+            continue
+        wanted = link.library.Contract(conId=contract.conId, secType="STK", exchange=SMART)
+        with suppress(BrokerError):
+            found = await link.ask(f"the unit of {listed.key}", partial(link.ib.reqContractDetailsAsync, wanted))
+            quoted = replace(listed, currency=minor)
+            is_minor = bool(found) and found[0].priceMagnifier == parts_of_unit(quoted)
+            register.bind_to_unit(quoted if is_minor else listed)
 
 
 def _needs_more(heard: Iterable[Word], tracker: Tracker) -> bool:
@@ -198,6 +218,6 @@ def holdings_of(positions: Iterable[IbPosition], account: str, register: Registe
         if position.account == account and quantity:
             instrument = register.ours(instrument_of(position.contract))
             average = to_decimal(position.avgCost)
-            price = None if average is None else to_price(average / instrument.multiplier)
+            price = None if average is None else to_price(average * parts_of_unit(instrument) / instrument.multiplier)
             held.append(Holding(instrument=instrument, quantity=Quantity(quantity), average_price=price))
     return tuple(held)
