@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from apex_cli.app.resources import file_hints
 from apex_cli.app.sources import signal_form
 from apex_cli.core.adapters.files.executions import broker_words
@@ -27,10 +29,13 @@ from apex_cli.settings.sections import Settings
 
 FIRST_ROWS = 5
 MOST_SHOWN = 20
+SAY_WHAT = "To see what is missing, say what it holds: --as prices, executions or signals."
 
 
 def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind | None) -> FileLook:
     """Return how *path* is read: as *kind*, else as the kind that reads it, else as the one it is nearest to.
+
+    A file without a column of any kind is near to none: there is nothing to map.
 
     Raises:
         InputError: it cannot be opened.
@@ -38,7 +43,11 @@ def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind |
     content = read_bytes(path)
     kinds = (kind,) if kind is not None else tuple(FileKind)
     looks = [LOOKS[one](settings, content, path.name, now) for one in kinds]
-    return next((look for look in looks if look.is_usable), None) or min(looks, key=lambda look: len(look.missing))
+    if usable := next((look for look in looks if look.is_usable), None):
+        return usable
+    if kind is None and not any(look.columns for look in looks):
+        return replace(looks[-1], problems=(*looks[-1].problems, SAY_WHAT), missing=(), mapping=())
+    return min(looks, key=lambda look: len(look.missing))
 
 
 def _prices(settings: Settings, content: bytes, name: str, now: datetime) -> FileLook:  # noqa: ARG001 - one signature
@@ -110,7 +119,7 @@ def _signals(settings: Settings, content: bytes, name: str, now: datetime) -> Fi
     hints = FileHints(section="signals", columns=dict(form.columns))
     reasons = [f"{row.where}: {row.reason.message}" for row in batch.rejected]
     if not batch.signals:
-        error = InputError("no_signals", "; ".join(_first(reasons)) or f"{name} holds no signal.")
+        error = InputError("no_signals", f"{name} holds no signal.", details={"problems": reasons} if reasons else None)
         return _unusable(FileKind.SIGNALS, content, name, hints, error)
     return FileLook(
         name=name,

@@ -29,7 +29,8 @@ def file_data(look: FileLook) -> dict[str, Any]:
 def file_blocks(look: FileLook) -> tuple[Block, ...]:
     """Return what the file was taken for, its columns, its first rows, and what to do about the rest."""
     counted = f"{look.count:,} row{'' if look.count == 1 else 's'}"
-    verdict = f"{look.kind.value}, {counted}" if look.is_usable else f"not usable; nearest to {look.kind.value}"
+    near = f"not usable; nearest to {look.kind.value}" if look.missing else "not usable"
+    verdict = f"{look.kind.value}, {counted}" if look.is_usable else near
     columns = ", ".join(ours if ours == theirs else f"{ours} = {theirs}" for ours, theirs in look.columns.items())
     facts = [
         ("Read as", Cell(verdict, Tone.GOOD if look.is_usable else Tone.BAD)),

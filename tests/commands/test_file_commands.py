@@ -52,6 +52,26 @@ class TestFiles:
         assert apex_json("files", "ABC.csv").data["usable"] is True
         assert "Read as" in apex("files", "ABC.csv").out
 
+    @pytest.mark.parametrize(
+        ("name", "content", "words"),
+        [
+            ("empty.json", b"", "empty.json holds no signal."),
+            ("half.json", b"{", "half.json: not valid JSON"),
+            ("half.yaml", b"a: [1", "half.yaml: not valid YAML"),
+            ("words.txt", b"hello world", "words.txt: found 'hello world', a signal has named fields"),
+            ("noise.csv", b"\x81\x00\xff\n\x81\x00\xff\n", "noise.csv:1: not UTF-8"),
+        ],
+    )
+    def test_a_file_that_holds_no_column_at_all_is_near_to_no_kind(
+        self, apex: Callable[..., Any], here: Path, name: str, content: bytes, words: str
+    ) -> None:
+        (here / name).write_bytes(content)
+        shown = apex("files", name)
+        assert shown.status == 2
+        assert words in shown.out
+        assert "--as prices, executions or signals" in shown.out
+        assert not [word for word in ("nearest", "Missing", "columns:") if word in shown.out]
+
     def test_another_kind_than_there_is_is_named(self, apex_json: Callable[..., Any], here: Path) -> None:
         (here / "x.csv").write_text("a\n")
         assert "no kind of file" in apex_json("files", "x.csv", "--as", "poems").error["message"]
