@@ -46,14 +46,15 @@ def outcome_counts(reports: Iterable[SignalReport]) -> dict[str, int]:
 
 
 def why(report: SignalReport) -> str:
-    """Return the first reasons in words; the rest is counted."""
+    """Return the first reasons in words, of an invalid row behind its place; the rest is counted."""
     sentences = [reason.message for reason in (*report.reasons, *report.warnings)]
-    shown = " ".join(sentences[:SENTENCES])
+    place = f"{report.where}: " if report.outcome is SignalOutcome.INVALID and report.where else ""
+    shown = place + " ".join(sentences[:SENTENCES])
     return shown if len(sentences) <= SENTENCES else f"{shown} (+{len(sentences) - SENTENCES} more)"
 
 
 SIGNALS = Table[SignalReport](
-    Column("signal_id", "Signal", cell=lambda r: r.signal_id or r.where, rank=LAST, place=3),
+    Column("signal_id", "Signal", rank=LAST, place=3),
     Column("symbol", "Symbol", cell=lambda r: bold(r.key or r.symbol or "?")),
     Column("outcome", "Outcome", shown=toned(OUTCOME_TONES)),
     Column("reasons", "Why", lambda r: [reason_data(reason) for reason in r.reasons], cell=why, wraps=True, place=2),

@@ -79,7 +79,7 @@ class RunLog:
         if self._is_loop and report.outcome is not SignalOutcome.DUPLICATE:
             self._give("signal", self._now, partial(SIGNALS.data, report))
             quantity = f" {units(report.quantity)}" if report.quantity is not None else ""
-            self._say(f"{report.symbol or report.where} {report.outcome}{quantity}: {why(report)}".rstrip(": "))
+            self._say(f"{report.symbol} {report.outcome}{quantity}: {why(report)}".strip(": "))
 
     def booked(self, booked: Booked) -> None:
         """Log fills and closed round trips."""

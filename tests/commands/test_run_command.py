@@ -190,6 +190,14 @@ ROWS = [
 ]
 
 
+@pytest.mark.usefixtures("demo")
+def test_people_see_the_place_of_a_bad_row(apex: Callable[..., Any]) -> None:
+    Path("rows.jsonl").write_bytes(one_line() + one_line(symbol="") + one_line(stop_loss="low"))
+    shown = apex("run", "--once", "--signals", "rows.jsonl").out
+    assert "rows.jsonl:2: symbol: " in shown
+    assert "rows.jsonl:3: stop_loss: found 'low'" in shown
+
+
 @pytest.mark.parametrize(("row", "field", "words"), ROWS)
 @pytest.mark.usefixtures("demo")
 def test_a_bad_row_is_reported_by_its_field_and_the_good_one_goes_on(
