@@ -89,8 +89,15 @@ def run_blocks(
     grid = SIGNALS.grid(shown, handles=[handles.get(each.signal_id, "") for each in shown] if handles else None)
     rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
-    ends = (*more, *_mending(news, summary), *_stopped(summary["trading_state"]))
+    ends = (*more, *_asking(news, summary), *_mending(news, summary), *_stopped(summary["trading_state"]))
     return (grid, *ends, Line(text=summary_line(summary), tone=Tone.BOLD))
+
+
+def _asking(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Line, ...]:
+    """Return how to answer what waits for it."""
+    if summary.get("dry_run") or all(report.outcome is not SignalOutcome.QUEUED for report in reports):
+        return ()
+    return (Line(text="Queued: answer with apex approve.", tone=Tone.DIM),)
 
 
 def _mending(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Line, ...]:

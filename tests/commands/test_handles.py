@@ -95,7 +95,7 @@ class TestOrdersAndTrades:
         self, demo: Path, apex: Callable[..., Any], apex_json: Callable[..., Any]
     ) -> None:
         assert demo.is_dir()
-        rows = [line.split() for line in apex("run", "--once").out.splitlines()[2:-1]]
+        rows = [line.split() for line in apex("run", "--once").out.splitlines()[2:-2]]
         assert len(rows) == 6
         for number, symbol, *_, signal in rows:
             (story,) = apex_json("explain", number).data["stories"]

@@ -191,6 +191,13 @@ ROWS = [
 
 
 @pytest.mark.usefixtures("demo")
+def test_people_see_how_to_answer_what_waits(apex: Callable[..., Any]) -> None:
+    assert "apex approve" not in apex("run", "--once", "--dry-run").out
+    assert "Queued: answer with apex approve." in apex("run", "--once").out
+    assert "apex approve" not in apex("run", "--once").out
+
+
+@pytest.mark.usefixtures("demo")
 def test_people_see_the_place_of_a_bad_row(apex: Callable[..., Any]) -> None:
     Path("rows.jsonl").write_bytes(one_line() + one_line(symbol="") + one_line(stop_loss="low"))
     shown = apex("run", "--once", "--signals", "rows.jsonl").out
