@@ -21,7 +21,7 @@ from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.request import Answer, Answered, Choice, Closed, WorkDone
 from apex_cli.core.model.row_table import Records
 from apex_cli.core.model.wording import amounts_in
-from apex_cli.core.positions.position_views import PositionView
+from apex_cli.core.positions.position_views import PositionView, position_views
 from apex_cli.core.signals.strategy import Number, Signal, Strategy
 
 if TYPE_CHECKING:
@@ -108,8 +108,6 @@ class Apex:
 
     def positions(self) -> Records[PositionView]:
         """Return what is held, with P&L, R, stop and protection, by symbol."""
-        from apex_cli.core.positions.position_views import position_views
-
         return Records(PositionView, self._do(lambda _: position_views(self._state(), self.settings.management)))
 
     def orders(self) -> Records[Order]:

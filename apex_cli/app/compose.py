@@ -13,6 +13,7 @@ from apex_cli.app.marketplace import make_market
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import ApexError, BusyError
+from apex_cli.core.model.limits import Patience, ProtectionLimits
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.broker_events import BrokerOrder
-    from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
+    from apex_cli.core.model.limits import Limits
     from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import (
         BarSource,
@@ -82,7 +83,6 @@ def make_execution(
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import Guard
     from apex_cli.core.execution.order_manager import Orders
-    from apex_cli.core.model.limits import Patience, ProtectionLimits
 
     protection = protection or ProtectionLimits()
     orders = Orders(

@@ -13,7 +13,7 @@ from apex_cli.app.market_parts import open_bars
 from apex_cli.app.marketplace import broker_row
 from apex_cli.app.own_parts import load_part, step_limits
 from apex_cli.app.resources import make_system_clock, warn
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, install_command
 from apex_cli.core.model.reason import Reason
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
@@ -425,8 +425,6 @@ def missing(modules: tuple[str, ...]) -> list[str]:
 
 def install_hint(modules: tuple[str, ...]) -> str:
     """Return the command that installs *modules*."""
-    from apex_cli.core.errors import install_command
-
     return install_command(EXTRA_OF[modules])
 
 

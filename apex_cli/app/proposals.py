@@ -20,6 +20,7 @@ from apex_cli.app.pipeline import make_context, make_pipeline_stages
 from apex_cli.app.sources import signal_form
 from apex_cli.app.submission import GivenSource
 from apex_cli.core.adapters import event_loop
+from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.signal_reports import ended_report, rejected_report
 from apex_cli.core.decision.agent_checks import proposals_left
 from apex_cli.core.decision.inputs import agent_standing
@@ -117,8 +118,6 @@ def _is_over(row: SignalRecord | None) -> bool:
 async def _decide(
     parts: Parts, signal: Signal, proposal: Proposal, notice: Callable[[Reason], None], *, is_dry: bool
 ) -> SignalReport:
-    from apex_cli.core.coordinator.coordinator import Coordinator
-
     settings = parts.settings
     context = make_context(settings, parts.clock, notice, is_dry_run=is_dry, broker=parts.broker, waits=True)
     coordinator = Coordinator(

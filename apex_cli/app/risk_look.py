@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.resources import decision_time, open_store
+from apex_cli.core.decision.protection_inputs import NO_SOURCES, Histories, sector_in
 from apex_cli.core.errors import ApexError, InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.option_value import volatility_of_bars
 from apex_cli.core.model.instrument import MarketType, make_instrument, underlying_of
+from apex_cli.core.model.spelling import of_key
 from apex_cli.core.reports.risk_view import Known, Past, RiskView, make_risk_view
 from apex_cli.core.reports.stress import A_YEAR, MOST_DAYS_APART, day_returns
 from apex_cli.settings.sections import Settings
@@ -160,8 +162,6 @@ def risk_of(settings: Settings, state: State, now: datetime, bars: BarSource | N
 def _known(settings: Settings, now: datetime, bars: BarSource | None) -> Known:
     """Return what the file of sectors and price histories say, as the protections read them."""
     from apex_cli.app.protection_sources import make_protection_sources, sector_file
-    from apex_cli.core.decision.protection_inputs import NO_SOURCES, Histories, sector_in
-    from apex_cli.core.model.spelling import of_key
 
     protections, troubles = settings.protections.limits, []
     sectors: Mapping[str, str] = {}

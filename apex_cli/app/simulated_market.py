@@ -11,6 +11,7 @@ from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
@@ -164,7 +165,6 @@ def make_simulated_broker(
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.decision.rates import Rates
     from apex_cli.core.market.calendar import next_auction, session_date
-    from apex_cli.core.model.limits import CommissionPlan
     from apex_cli.core.venue.costs import CostModel
 
     simulation, prices = settings.simulation, prices_of(settings, bars)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
+from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.side import OrderSide
 from apex_cli.settings.input_files import DefaultStop, OptionDefault, SignalSettings
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.signals.alerts import SignalForm
-    from apex_cli.core.model.option_rule import OptionRule
     from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import BarSource, SignalSource
 
@@ -53,8 +53,6 @@ def signal_form(
 
 def _option_rule(default: OptionDefault) -> OptionRule | None:
     """Return the rule of signals that bring none; None where none is set."""
-    from apex_cli.core.model.option_rule import OptionRule
-
     return None if default.dte is None else OptionRule(dte=default.dte, delta=default.delta)
 
 

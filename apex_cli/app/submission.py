@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from apex_cli.app.compose import Parts, connected, looking, make_parts
 from apex_cli.app.coordination import make_coordinator
 from apex_cli.app.journal_feed import JournalFeed
+from apex_cli.app.market_parts import open_bars
 from apex_cli.app.pipeline import make_context
 from apex_cli.app.resources import decision_time, executor_lock, new_id, open_store
 from apex_cli.app.strategies import read_batch
@@ -161,7 +162,6 @@ def _in_order(reports: Sequence[SignalReport], batch: SignalBatch) -> tuple[Sign
 
 def _hand_over(settings: Settings, signals: Sequence[Signal], wait_s: float, notice: Notice) -> Submitted:
     """Keep *signals* for the process that trades, and wait until each has its outcome; trade where that one ends."""
-    from apex_cli.app.market_parts import open_bars
     from apex_cli.core.adapters.state.intake_files import Intake, Taken
 
     store = open_store(settings)

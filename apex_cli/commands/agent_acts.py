@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apex_cli.app.resources import open_store
 from apex_cli.commands.options import Call, do
 from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.core.model.agent import MOST_REASON, harmless
@@ -51,8 +52,6 @@ def reject(asked: Asked) -> None:
 
 def _exact(asked: Asked) -> str:
     """Return the id of what waits; a number or a symbol may mean something else by now."""
-    from apex_cli.app.resources import open_store
-
     given: given_as.AnswerArguments = asked.arguments
     if given.approval_id not in open_store(asked.settings).view().approvals:
         name = harmless(given.approval_id, 64)

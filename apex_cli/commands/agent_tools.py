@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from apex_cli.agents import arguments as given_as
 from apex_cli.agents.tool import Asked, Tool
+from apex_cli.app.resources import read_settings
 from apex_cli.commands import agent_acts
 from apex_cli.commands.options import do
 from apex_cli.core.errors import BusyError, ExitStatus, InputError, NothingToDo
@@ -142,7 +143,6 @@ def _replay(asked: Asked) -> None:
 
 def _changed(settings: Settings, changes: dict[str, given_as.Value]) -> Settings:
     """Return *settings* with other values of some keys."""
-    from apex_cli.app.resources import read_settings
     from apex_cli.settings.validation import leaves, variable_name
 
     for key in changes:

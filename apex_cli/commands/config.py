@@ -16,7 +16,7 @@ from apex_cli.core.errors import ConfigError, InputError, NothingToDo
 from apex_cli.core.text.fields import Problem, Reader
 from apex_cli.core.text.problems import suggest
 from apex_cli.presenters.screen.blocks import Cell, Fields, Line
-from apex_cli.settings.load import find_config, places_looked, read_config, read_overrides
+from apex_cli.settings.load import find_config, parse_config, places_looked, read_config, read_overrides
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show, change and check the configuration.")
@@ -198,7 +198,6 @@ def _read(call: Call) -> Settings:
 
 def _replace(call: Call, file: Path, text: str) -> None:
     """Put *text* into *file* if it is a configuration; the file keeps its rights, and the place a link points to."""
-    from apex_cli.settings.load import parse_config
     from apex_cli.settings.validation import build_settings
 
     build_settings(parse_config(text, file), overrides={}, source=file, base=file.parent, profile=call.settings.profile)

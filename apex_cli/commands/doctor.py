@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from apex_cli.app.marketplace import broker_row
-from apex_cli.app.resources import badge_of, looked_at
+from apex_cli.app.resources import badge_of, executor_holder, looked_at, open_store
 from apex_cli.commands.options import Call, command
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.formats import moment, money
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.doubts import doubts
 from apex_cli.settings.sections import Settings
@@ -67,15 +69,12 @@ def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_state(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.resources import open_store
     from apex_cli.core.adapters.state.check import check
 
     yield from check(open_store(settings))
 
 
 def _look_at_locks(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.resources import open_store
-
     locks = open_store(settings).view().locks.values()
     if locks:
         names = ", ".join("everything" if lock.key == "*" else lock.key for lock in locks)
@@ -99,21 +98,17 @@ def _look_at_protections(settings: Settings) -> Iterator[Finding]:
 def _trade_locks(settings: Settings) -> list[str]:
     from apex_cli.app.operator import Operator
     from apex_cli.core.positions.trade_locks import locks_in_force
-    from apex_cli.presenters.screen.output import Output
 
     operator = Operator(settings, Output("doctor"), wait_s=0)
     return [lock.subject for lock in locks_in_force(operator.view(), operator.now())]
 
 
 def _look_at_executor(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.resources import executor_holder
-
     holder = executor_holder(settings)
     yield _ok("executor", f"held by {holder}" if holder else "free")
 
 
 def _look_at_intake(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.resources import executor_holder
     from apex_cli.core.adapters.state.intake_files import Intake
 
     waiting = Intake(settings.state.dir, str).count()
@@ -128,7 +123,6 @@ def _look_at_intake(settings: Settings) -> Iterator[Finding]:
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.compose import make_parts
     from apex_cli.core.market.calendar import end_warning, market_status, session_date
-    from apex_cli.core.model.instrument import MarketType
 
     now = make_parts(settings, read_only=True).clock.now()
     status = market_status(MarketType.EQUITY, now)
@@ -146,8 +140,6 @@ def _look_at_broker(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_orders(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.resources import open_store
-
     state = open_store(settings).view()
     unknown = [r for r in state.orders.values() if r.status == "UNKNOWN"]
     if unknown:

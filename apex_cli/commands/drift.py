@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import machine_time
 from apex_cli.commands.options import Call, command, option, part, session
 from apex_cli.core.errors import ConfigError
 
@@ -33,7 +34,6 @@ def drift(
 ) -> None:
     """Compare live trading with a replay of the same days: signals missed, fills, exits, expectancy."""
     from apex_cli.app import drift_check as comparing
-    from apex_cli.app.resources import machine_time
     from apex_cli.presenters.drift import drift_blocks, drift_data
 
     settings = call.settings

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import open_journal
 from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import InputError
+from apex_cli.presenters.screen.blocks import Line
 
 BINARY = {"parquet", "xlsx"}
 
@@ -22,13 +24,11 @@ def export(
 ) -> None:
     """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""
     from apex_cli.app.exports import ExportKind, export_table
-    from apex_cli.app.resources import open_journal
     from apex_cli.commands.report import build
     from apex_cli.core.adapters.atomic_file import write_atomically
     from apex_cli.core.adapters.table_file import TableFormat, records, table_bytes
     from apex_cli.core.reports.handles import closed_round_trips
     from apex_cli.core.reports.trade_report import Span
-    from apex_cli.presenters.screen.blocks import Line
 
     if what not in set(ExportKind):
         raise InputError("usage", f"There is no export of {what!r}.", hint=f"Known are: {', '.join(ExportKind)}.")

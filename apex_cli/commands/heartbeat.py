@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import machine_time, open_store
+from apex_cli.app.resources import badge_of, machine_time, open_store
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.reason import Reason
@@ -109,7 +109,6 @@ def _tell_directly(out: Output, settings: Settings, error: ApexError) -> None:
 
     if not is_wanted(settings):
         return
-    from apex_cli.app.resources import badge_of
     from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.messages.notices import trouble_notice
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from apex_cli.app.resources import open_store
 from apex_cli.commands.options import do
 from apex_cli.core.model.request import Answer, Answered
 from apex_cli.listen.look_routes import Doing, Look
@@ -29,8 +30,6 @@ def _show_waiting(settings: Settings, out: Captured) -> None:
 
 
 def _is_known(settings: Settings, name: str) -> bool:
-    from apex_cli.app.resources import open_store
-
     return name in open_store(settings).view().approvals
 
 

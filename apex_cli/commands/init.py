@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import Call, command, flag, option
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.health import Finding, Level
@@ -172,7 +173,6 @@ def _listening_port() -> int:
 
 def _examined(folder: Path) -> list[Finding]:
     """Return what doctor says of the new configuration."""
-    from apex_cli.app.resources import read_settings
     from apex_cli.commands.doctor import examined
 
     return examined(read_settings(folder / "config.yaml"))

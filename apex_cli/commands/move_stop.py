@@ -11,11 +11,13 @@ from apex_cli.commands.close import check_numbers
 from apex_cli.commands.completion import held_names
 from apex_cli.commands.options import Call, HandOverOption, YesOption, command, flag, positive_decimal
 from apex_cli.core.errors import InputError, RefusedError
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.request import StopRequest, StopsMoved
+from apex_cli.presenters.screen.formats import price
 from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
-    from apex_cli.core.model.money import Price
     from apex_cli.core.positions.position_views import PositionView
 
 
@@ -39,8 +41,6 @@ def move_stop(
         problem = both if break_even else "Say where to: a price, or --break-even."
         raise InputError("stop_where", problem, hint=f"apex move-stop {symbol} 22.80")
     from apex_cli.app.operator import Operator
-    from apex_cli.core.model.money import Price
-    from apex_cli.core.model.request import StopRequest, StopsMoved
     from apex_cli.notify import posting
     from apex_cli.presenters.close import MOVED
 
@@ -62,8 +62,6 @@ def move_stop(
 
 
 def _question(view: PositionView, to: Price | None) -> str:
-    from apex_cli.presenters.screen.formats import price
-
     goes = price(view.entry_price if to is None else to)
     return (
         f"{view.symbol} {view.side} is at {price(view.current_price)}. "

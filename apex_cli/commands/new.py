@@ -9,6 +9,7 @@ import typer
 
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
+from apex_cli.presenters.screen.blocks import Line, Tone
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write files of your own to start from.")
 
@@ -25,7 +26,6 @@ def strategy(
 ) -> None:
     """Write a strategy and its test, beside the configuration or here. Nothing is ever overwritten."""
     from apex_cli.demo import write_strategy
-    from apex_cli.presenters.screen.blocks import Line, Tone
 
     source = call.any_settings.source
     folder = source.parent if source is not None else Path.cwd()

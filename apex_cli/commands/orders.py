@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import badge_in, open_store
 from apex_cli.commands.options import Call, command, flag
 from apex_cli.core.model.spelling import same_security
 
@@ -17,7 +18,6 @@ def orders(
     everything: Annotated[bool, flag("Finished orders of the last sessions, too.", "--all")] = False,
 ) -> None:
     """Show working orders."""
-    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.reports.handles import order_handles
     from apex_cli.core.state.tables import known_name
     from apex_cli.presenters.orders import ORDERS

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+from apex_cli.app.resources import badge_in, make_system_clock, open_store
 from apex_cli.commands.options import Call, command, flag
 from apex_cli.core.errors import InputError
+from apex_cli.presenters.screen.blocks import Line
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
@@ -26,7 +28,6 @@ def positions(
 
 
 def _show(out: Output, settings: Settings) -> None:
-    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.positions.position_views import position_views, totals_of
     from apex_cli.presenters.positions import positions_blocks, positions_data
 
@@ -46,12 +47,10 @@ def _watch(out: Output, settings: Settings) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.positions.position_views import position_views
     from apex_cli.core.reports.board import make_day
     from apex_cli.presenters.day import status_line
     from apex_cli.presenters.positions import positions_blocks
-    from apex_cli.presenters.screen.blocks import Line
     from apex_cli.presenters.screen.terminal import renderable
 
     store = open_store(settings)
@@ -67,6 +66,4 @@ def _watch(out: Output, settings: Settings) -> None:
 
 def _now(settings: Settings) -> datetime | None:
     """Return the time; None where it moves with the bars: then it is that of the latest prices."""
-    from apex_cli.app.resources import make_system_clock
-
     return make_system_clock(settings).now() if settings.simulation.clock is SimulationClock.SYSTEM else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apex_cli.app.resources import write_page
 from apex_cli.commands.options import BenchmarkOption, Call, command, count, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
@@ -74,7 +75,6 @@ def replay(
 ) -> None:
     """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""
     from apex_cli.app import replayer as replaying
-    from apex_cli.app.resources import write_page
     from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
     out = call.out
@@ -221,7 +221,6 @@ def _write_csv(rows: Sequence[SweepRow], path: Path | None) -> dict[str, str]:
     """Write the table where it was asked for; return where."""
     if path is None:
         return {}
-    from apex_cli.app.resources import write_page
     from apex_cli.core.adapters.table_file import TableFormat, table_bytes
     from apex_cli.presenters.sweep_table import sweep_table
 

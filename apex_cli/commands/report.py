@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from apex_cli.app.resources import badge_of, open_journal
+from apex_cli.app.resources import badge_of, open_journal, write_page
 from apex_cli.commands.options import BenchmarkOption, Call, command, option, session
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.screen.output import Output
+from apex_cli.presenters.screen.output import Output, is_terminal
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ def _progress(out: Output, total: int) -> Iterator[Callable[[int], None] | None]
     """Draw a bar at a terminal while a long journal is read."""
     import sys
 
-    from apex_cli.presenters.screen.output import is_terminal
-
     if out.quiet or out.as_json or total < SHORT_JOURNAL or not is_terminal(sys.stderr):
         yield None
         return
@@ -87,8 +85,6 @@ def _write(
     found: TradeReport, settings: Settings, title: str, *, html: Path | None, png: Path | None, benchmark: str | None
 ) -> dict[str, str]:
     """Write what was asked for; return where."""
-    from apex_cli.app.resources import write_page
-
     written = {}
     if html is not None:
         from apex_cli.app.report_pages import report_page

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ApexError
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def show_start(groups: Mapping[str, Mapping[str, str]]) -> None:
 def _look(settings: Settings) -> tuple[Seen, MarketStatus]:
     from apex_cli.app.watch import Watch
     from apex_cli.core.market.calendar import market_status
-    from apex_cli.core.model.instrument import MarketType
 
     seen = Watch(settings).look()
     return seen, market_status(MarketType.EQUITY, seen.board.day.now)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from apex_cli.app.resources import badge_in, badge_of, make_system_clock, open_store
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.notifiers.secrets import Secrets
+from apex_cli.core.adapters.process_locks import ProcessLock
 from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError, BusyError, StateError
 from apex_cli.core.model.account import AccountBadge, AccountKind
@@ -23,6 +24,7 @@ from apex_cli.core.notices.courier import Courier, Step, begin
 from apex_cli.core.ports import Notifier
 from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder, telegram_name
 from apex_cli.presenters.messages.notices import notice_of
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -264,8 +266,6 @@ class Postman:
 
     async def _hear(self, secrets: Secrets) -> None:
         """Answer presses and commands; one process of this state at a time."""
-        from apex_cli.core.adapters.process_locks import ProcessLock
-
         lock = ProcessLock(notify_folder(self._settings) / "telegram_hearing.lock")
         if not lock.take(0):
             self._say("Another apex process hears the phone; this one takes over when that ends.")
@@ -287,7 +287,6 @@ class Postman:
         from apex_cli.app.operator import Operator
         from apex_cli.notify.telegram_commands import Talk
         from apex_cli.notify.telegram_handler import TelegramDesk
-        from apex_cli.presenters.screen.output import Output
 
         link, buttons = self._bot(secrets), self._buttons(secrets)
         operator = Operator(self._settings, Output("telegram", quiet=True), wait_s=WAIT_S)
