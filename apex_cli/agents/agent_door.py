@@ -51,11 +51,7 @@ class Door:
     ) -> dict[str, Any]:
         """Do what a tool does and return its envelope; whatever goes wrong is one, too.
 
-        Args:
-            name: of the tool.
-            given: its arguments, not checked yet.
-            client: what the client calls itself.
-            gone: is set when nobody waits for the answer any more.
+        *client* is what the client calls itself; *gone* is set when nobody waits for the answer any more.
         """
         client = harmless(client, MOST_CLIENT)
         tool = self._tools.get(name)

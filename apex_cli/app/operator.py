@@ -49,13 +49,7 @@ class Operator:
     """Looks and acts for one person."""
 
     def __init__(self, settings: Settings, out: Output, *, wait_s: float) -> None:
-        """Touch nothing yet.
-
-        Args:
-            settings: where the state is and which broker is asked.
-            out: where it says that it waits for another process.
-            wait_s: how long another process may take to begin; 0 hands nothing over.
-        """
+        """Touch nothing yet. *out* hears that another process is waited for: up to *wait_s*; 0 hands nothing over."""
         self._settings = settings
         self._out = out
         self._wait_s = wait_s

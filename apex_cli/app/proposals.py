@@ -53,14 +53,8 @@ def propose(
     """Decide on what an agent proposes; a yes of the checks is an approval that waits for a person.
 
     The same content again is the same signal as long as it waits or was answered; one that a check refused may be
-    proposed again, and is another signal then.
-
-    Args:
-        settings: the state, the broker, and what holds.
-        fields: as a signal file has them, without id, strategy and source: those are the agent's name.
-        proposal: who proposes, as the door knows it, and why.
-        notice: hears what is worth a warning.
-        is_dry: say what would become of it now, and write nothing.
+    proposed again, and is another signal then. *fields* are as in a signal file, without id, strategy and source: those
+    are the agent's name. With *is_dry* nothing is written.
 
     Raises:
         BrokerError: the account cannot be read; nothing was written.

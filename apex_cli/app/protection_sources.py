@@ -58,9 +58,7 @@ class WatchedFile(Generic[T]):
 def make_protection_sources(settings: Settings, bars: BarSource | None) -> ProtectionSources | None:
     """Return where the protections of *settings* look, None without any; nothing is opened before one needs it.
 
-    Args:
-        settings: the files.
-        bars: price histories that are open already; None: those of ``prices.bars_dir``.
+    *bars* are price histories that are open already; None: those of ``prices.bars_dir``.
     """
     from apex_cli.core.model.protections import NO_PROTECTIONS
 

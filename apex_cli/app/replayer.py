@@ -194,13 +194,8 @@ class Replay:
     ) -> None:
         """Put all parts together around a store in memory.
 
-        Args:
-            settings: as for a run.
-            options: what to replay.
-            make_sources: other sources of signals than those of settings and options.
-            stages: what signals go through before they are ranked, instead of the steps that *settings* name.
-            received: signals beside those of the scanners, instead of files and of the baseline rule.
-            on_event: hears every event.
+        *make_sources*, *stages* and *received* take the place of what *settings* and *options* name: sources of
+        signals, steps, and signals beside those of scanners. *on_event* hears every event.
 
         Raises:
             ConfigError: *settings* name a step or scanner that does not exist, or require one that is not installed.

@@ -34,14 +34,9 @@ def read_report(
     since: datetime | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> TradeReport:
-    """Return the report of *span*, read from the journal event by event.
+    """Return the report of *span*, read from the journal event by event; with *keeps_trades* every trade with its plan.
 
-    Args:
-        settings: where the journal is.
-        span: sessions that count.
-        keeps_trades: True where every trade with its plan is wanted.
-        since: months of the journal before it are not read; what happened in them is then not known.
-        on_bytes: hears how many bytes were read.
+    Months before *since* are not read: what happened in them is not known. *on_bytes* hears how many bytes were read.
     """
     kinds, capital = KINDS | PLAN_KINDS if keeps_trades else KINDS, settings.risk.capital
     journal = open_journal(settings)

@@ -81,10 +81,7 @@ def replay_sources(
 ) -> Callable[[PipelineContext], tuple[SignalSource]]:
     """Return what makes the one source of a replay: a strategy, or signals with their times.
 
-    Args:
-        settings: name the watch list; without one the strategy looks at every symbol.
-        proposer: the strategy or the signals.
-        raises: True: an error of the strategy ends the replay.
+    Without a watch list the strategy looks at every symbol. With *raises* an error of it ends the replay.
 
     Raises:
         InputError: it is neither.

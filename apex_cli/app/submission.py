@@ -99,14 +99,8 @@ async def _would_decide(settings: Settings, signals: Sequence[Signal], notice: N
 def submit(settings: Settings, signals: Sequence[Signal], *, wait_s: float, notice: Notice) -> Submitted:
     """Decide on *signals* and do what is decided, or have the process do it that holds the executor.
 
-    Handed over, they are kept on the disk first: whatever ends then, each is decided once, as long as it is valid.
-
-    Args:
-        settings: the state and the broker.
-        signals: ranked together, best first.
-        wait_s: how long the other process may take. What it has not decided by then is reported as received; 0: nothing
-            is handed over.
-        notice: hears what is worth a warning.
+    Handed over, they are kept on the disk first: whatever ends then, each is decided once, as long as it is valid. What
+    is not decided within *wait_s* is reported as received; 0: nothing is handed over.
 
     Raises:
         BrokerError: the broker cannot be reached.

@@ -127,13 +127,9 @@ def sweep(
     on_done: OnDone | None = None,
     kept: KeptRows | None = None,
 ) -> list[SweepRow]:
-    """Return the row of each task, in their order, whatever the number of processes.
+    """Return the row of each task, in their order, whatever the number of processes: *jobs*, None for one a core.
 
-    Args:
-        tasks: what to replay.
-        jobs: processes; None for one a core. One works in this process.
-        on_done: hears how many are done, and of how many.
-        kept: rows of an earlier sweep that was interrupted; finished ones are added at once.
+    *on_done* hears how many are done, and of how many. Rows in *kept* are not made again, and finished ones added.
 
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
@@ -172,15 +168,10 @@ def _as_finished(pool: ProcessPoolExecutor, tasks: Sequence[SweepTask], left: It
 def sweep_on_cluster(
     tasks: Sequence[SweepTask], address: str, *, on_done: OnDone | None = None, kept: KeptRows | None = None
 ) -> list[SweepRow]:
-    """Return the row of each task, in their order, from the workers of a Dask cluster.
+    """Return the row of each task, in their order, from the workers of the Dask cluster at *address*.
 
-    The bars are sent to each worker once; it needs apex, and files of signals at the same path.
-
-    Args:
-        tasks: what to replay.
-        address: the scheduler, such as ``tcp://127.0.0.1:8786``.
-        on_done: hears how many are done, and of how many.
-        kept: rows of an earlier sweep that was interrupted; finished ones are added at once.
+    The bars are sent to each worker once; it needs apex, and files of signals at the same path. *on_done* and *kept*
+    are those of ``sweep``.
 
     Raises:
         ConfigError: the extra ``cluster`` is not installed.

@@ -109,13 +109,7 @@ def held_out(settings: Settings, options: ReplayOptions, span: Span) -> tuple[Re
 
 
 def walk_forward(tasks: Sequence[SweepTask], windows: Sequence[Window], run: RunAll) -> list[WalkForwardRow]:
-    """Return the result of the best setting of each past in its future.
-
-    Args:
-        tasks: one for each setting, over all of the time.
-        windows: pasts and futures.
-        run: replays many.
-    """
+    """Return the result of the best setting of each past in its future; *run* replays many."""
     past = run([_in(task, window.first, window.last) for window in windows for task in tasks])
     parts = [past[at : at + len(tasks)] for at in range(0, len(past), len(tasks))]
     best = [best_first(part)[0] for part in parts]

@@ -211,13 +211,9 @@ class Call:
 
 
 def do(command: str, out: Output, settings: Settings, **given: Any) -> None:  # noqa: ANN401 - any command's options
-    """Do what a command does, with settings that are read already; what is not *given* is as by default.
+    """Do what the function *command* of its module does, with settings that are read already.
 
-    Args:
-        command: its module and function, such as ``move_stop``.
-        out: where it speaks.
-        settings: what is configured.
-        given: its own options.
+    Options that are not *given* are as by default.
     """
     body = getattr(import_module(f"apex_cli.commands.{command}"), command).body
     body(Call.of(out, settings), **given)
@@ -226,10 +222,7 @@ def do(command: str, out: Output, settings: Settings, **given: Any) -> None:  # 
 def common(name: str, *, live: bool, config: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command its first argument, the ``Call``, and the options that all commands share.
 
-    Args:
-        name: the command as it is typed, such as ``state check``.
-        live: whether it takes --live.
-        config: whether it takes --config.
+    *live* and *config* say whether it takes --live, and --config with --profile.
     """
     shared: dict[str, tuple[Any, object]] = {"live": (LIVE, False)} if live else {}
     shared |= {"config": (CONFIG, None), "profile": (PROFILE, "")} if config else {}
@@ -268,14 +261,9 @@ APPS: dict[str, typer.Typer] = {}
 def command(
     name: str, example: str = "", *, app: typer.Typer | None = None, live: bool = False, config: bool = True
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command, as ``common`` does, and register it.
+    """Make the command *name*, such as ``state check``, as ``common`` does, and register it in its group *app*, if any.
 
-    Args:
-        name: the command as it is typed, such as ``state check``.
-        example: what its help shows to be typed behind the name.
-        app: the group that it belongs to, if any.
-        live: whether it takes --live.
-        config: whether it takes --config.
+    Its help shows *example* to be typed behind the name.
     """
     made = APPS[name.partition(" ")[0]] = typer.Typer(add_completion=False) if app is None else app
     register = made.command(name.rpartition(" ")[2], epilog=f"Example: apex {name} {example}".rstrip())

@@ -69,15 +69,9 @@ class Confirm(Dialog):
         tone: str = "primary",
         types_first: bool = True,
     ) -> None:
-        """Ask whether to continue with *doing*.
+        """Ask whether to continue with *doing*, the word on the button; *tone* is ``error`` where something is lost by it.
 
-        Args:
-            title: the question.
-            body: what to know before.
-            doing: what the button says.
-            asking: labels a line of text to type, if there is one.
-            tone: ``error`` where something is lost by it.
-            types_first: False where the button has the focus, and the line is gone to with Shift+Tab.
+        *asking* labels a line of text, if there is one; without *types_first* the button has the focus.
         """
         super().__init__(title, Group(*body))
         self._doing = doing

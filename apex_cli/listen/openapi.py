@@ -55,13 +55,7 @@ ANSWER = {
 
 
 def openapi(looks: Mapping[str, str], sources: Sources, *, can_act: bool) -> dict[str, Any]:
-    """Return the document.
-
-    Args:
-        looks: path -> the command whose JSON it answers with.
-        sources: who may send.
-        can_act: whether approvals can be answered.
-    """
+    """Return the document; *looks* are the commands whose JSON is answered, by path."""
     parts: dict[str, Any] = {"Alert": ALERT_SCHEMA}
     parts["Error"] = _component("error", parts)
     paths: dict[str, Any] = {path: {"get": _look(path, command, parts)} for path, command in looks.items()}

@@ -15,11 +15,7 @@ class Bucket:
         self._since: float | None = None
 
     def take(self, now_s: float) -> float:
-        """Take one and return 0, or take none and return the seconds until there is one.
-
-        Args:
-            now_s: a clock that never goes back, in seconds.
-        """
+        """Take one and return 0, or take none and return the seconds until there is one; *now_s* never goes back."""
         if self._since is not None:
             self._left = min(self._full, self._left + (now_s - self._since) * self._full / 60)
         self._since = now_s

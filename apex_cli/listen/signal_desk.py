@@ -86,13 +86,9 @@ class SignalDesk:
         self._note(signal_id, None)
 
     async def take(self, body: bytes, name: str, source: ListenSourceSettings, key: str = "") -> Outcome:
-        """Return once everything good in *body* is safely kept.
+        """Return once everything good in *body*, JSON of an alert or several, is safely kept.
 
-        Args:
-            body: JSON: an alert, or several.
-            name: of the source.
-            source: what it may do.
-            key: with which the sender names this request; signals without an id of their own are named by it.
+        Signals without an id of their own are named by *key*, with which the sender names this request.
 
         Raises:
             RequestRefused: nothing in it is a signal that the source may send.

@@ -62,10 +62,7 @@ def make_channels(
 ) -> Parts:
     """Return every channel that is set up; one that is set up badly becomes a problem, and the others still work.
 
-    Args:
-        settings: of the user.
-        say: where the console channel speaks.
-        telegram: makes the notifier of Telegram from its secrets; None leaves the channel out.
+    *say* is where the console channel speaks; without *telegram*, which makes that notifier, the channel is left out.
     """
     notify = settings.notify
     try:

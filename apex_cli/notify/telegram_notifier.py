@@ -42,14 +42,9 @@ class TelegramNotifier:
         badge: Callable[[], AccountBadge],
         picture: Callable[[Notice], bytes | None],
     ) -> None:
-        """Speak by *link*.
+        """Speak by *link*; *view* returns the state, *badge* the account.
 
-        Args:
-            link: the bot in its chat.
-            buttons: those under its messages.
-            view: returns the present state of an approval.
-            badge: returns which account it is.
-            picture: draws what a notice is about as PNG; None where there is nothing to draw. It may block.
+        *picture* draws what a notice is about as PNG, None where there is nothing to draw. It may block.
         """
         self._link = link
         self._buttons = buttons

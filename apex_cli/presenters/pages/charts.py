@@ -46,13 +46,7 @@ def line_chart(
 ) -> str:
     """Return a line through *values*, each with its label below; says so when there are none.
 
-    Args:
-        values: what is drawn.
-        labels: one for each value.
-        title: what the chart is called where it cannot be seen.
-        second: another line over the same labels, drawn behind it.
-        band: drawn behind it, too.
-        is_area: True where what lies between the line and zero is filled.
+    *second* and *band* are drawn behind it; with *is_area* what lies between the line and zero is filled.
     """
     if not values:
         return '<p class="dim">Nothing to draw yet.</p>'

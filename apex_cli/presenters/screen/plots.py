@@ -171,12 +171,9 @@ BARS_WIDTH, BARS_HEIGHT = 44, 10
 
 
 def price_rows(bars: Sequence[Bar], levels: Sequence[Level], stops: Sequence[Decimal | None]) -> list[ChartRow]:
-    """Return *bars* from their lows to their highs, newest at the right, and *levels* as lines across.
+    """Return *bars*, oldest first, from their lows to their highs, and *levels* as lines across.
 
-    Args:
-        bars: oldest first; of more than ``BARS_WIDTH`` several share a column.
-        levels: what is named.
-        stops: where the stop stood in each bar, None before there was one.
+    Of more than ``BARS_WIDTH`` bars several share a column; *stops* say where the stop stood in each, None before it.
     """
     prices = [price for bar in bars for price in (bar.low, bar.high)] + [level.price for level in levels]
     if not prices:
