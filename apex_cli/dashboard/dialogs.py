@@ -69,9 +69,10 @@ class Confirm(Dialog):
         tone: str = "primary",
         types_first: bool = True,
     ) -> None:
-        """Ask whether to continue with *doing*, the word on the button; *tone* is ``error`` where something is lost by it.
+        """Ask whether to continue with *doing*, the word on the button.
 
-        *asking* labels a line of text, if there is one; without *types_first* the button has the focus.
+        *tone* is ``error`` where something is lost by it; *asking* labels a line of text, if there is one; without
+        *types_first* the button has the focus.
         """
         super().__init__(title, Group(*body))
         self._doing = doing
