@@ -141,6 +141,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
+    from apex_cli.core.reconciliation.breaks import is_own_account
     from apex_cli.core.reconciliation.reconciler import Reconciler
     from apex_cli.core.state.tables import name_of_order, securities
 
@@ -154,6 +155,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
             lambda name: name in store.view().orders,
             lambda: securities(store.view()),
             lambda number: name_of_order(store.view(), number),
+            lambda account: is_own_account(store.view(), account),
         ),
     )
     if market.simulated is not None:

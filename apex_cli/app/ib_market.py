@@ -71,7 +71,13 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
     if books is None:
         return IbBroker(config, clock, read_only=read_only)
     return IbBroker(
-        config, clock, read_only=read_only, is_ours=books.is_ours, known=books.securities, name_of=books.name_of
+        config,
+        clock,
+        read_only=read_only,
+        is_ours=books.is_ours,
+        known=books.securities,
+        name_of=books.name_of,
+        is_own_account=books.is_own_account,
     )
 
 

@@ -46,6 +46,11 @@ def _no_name(number: str) -> str:
     return ""
 
 
+def _any_account(account: str) -> bool:
+    del account
+    return True
+
+
 class Books(NamedTuple):
     """What a broker may ask our books."""
 
@@ -57,6 +62,9 @@ class Books(NamedTuple):
 
     name_of: Callable[[str], str] = _no_name
     """Returns the client order id of an open order by the broker's number; empty where none has it."""
+
+    is_own_account: Callable[[str], bool] = _any_account
+    """Says whether the state was made with an account, or with none so far."""
 
 
 AskBars = Callable[["Instrument", int], Awaitable[Sequence["Bar"]]]

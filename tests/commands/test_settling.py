@@ -231,3 +231,45 @@ def test_cron_runs_report_of_an_outage_once_on_every_channel(here: Path, apex_js
     made.close()
     for _ in range(2):
         assert (apex_json("run", "--once").status, alarms()) == (5, 1)
+
+
+@pytest.mark.parametrize("work", [["close", "AAPL", "--yes"], ["move-stop", "AAPL", "99", "--yes"], ["run", "--once"]])
+def test_nothing_is_sent_to_another_account_than_that_of_the_state(
+    house: Callable[..., None], apex_json: Apex, gateway: GatewayThread, here: Path, work: list[str]
+) -> None:
+    assert run(apex_json).status == 0
+    other = GatewayThread(account="DU7654321", prices={"AAPL": "100"})
+    other.start()
+    try:
+        text = (here / "config.yaml").read_text()
+        (here / "config.yaml").write_text(text.replace(f"ib_port: {gateway.port}", f"ib_port: {other.port}"))
+        done = apex_json(*work)
+        assert "account_differs" in str(done.envelope["errors"] + done.envelope["warnings"])
+        assert done.status == (5 if work[0] != "run" else 8)
+        assert (other.books().positions, other.books().orders) == ({}, ())
+    finally:
+        other.close()
+    house()
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], stops_at(gateway)) == (100, 100)
+
+
+@pytest.mark.usefixtures("house")
+def test_what_has_no_stop_is_neither_protected_nor_closed_in_another_account(
+    apex_json: Apex, gateway: GatewayThread, here: Path
+) -> None:
+    assert run(apex_json).status == 0
+    gateway.fault("reject", "placeOrder", times=0, **REFUSED)
+    gateway.cancel_by_hand("-S1")
+    gateway.cancel_by_hand("-T1")
+    assert apex_json("run", "--once").status == 6
+    other = GatewayThread(account="DU7654321", prices={"AAPL": "100"})
+    other.start()
+    try:
+        text = (here / "config.yaml").read_text()
+        (here / "config.yaml").write_text(text.replace(f"ib_port: {gateway.port}", f"ib_port: {other.port}"))
+        for work in (["run", "--once"], ["close", "AAPL", "--yes"], ["run", "--once"]):
+            apex_json(*work)
+        assert (other.books().positions, other.books().orders) == ({}, ())
+    finally:
+        other.close()

@@ -11,6 +11,9 @@ from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderStatus, OrderType
 from apex_cli.core.model.side import OrderSide
 
+OTHER_ACCOUNT = "The broker's account is not the one that this state was made with."
+RIGHT_ACCOUNT = "Log in to the right account, or use another state.dir for this one."
+
 
 class OrderUpdate(Value, frozen=True, kw_only=True):
     """The broker's word on one order."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.flow import COUNTED_TYPES
-from apex_cli.core.model.broker_events import BrokerSnapshot
+from apex_cli.core.model.broker_events import OTHER_ACCOUNT, RIGHT_ACCOUNT, BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -63,10 +63,9 @@ def find_breaks(
         oldest: executions before it are too old to be counted.
         underlyings: prices of what options that ended are about, by key, as far as they are known.
     """
-    mark = account_mark(reported.account_id)
     last = state.reconciliation
-    if mark and last is not None and last.account_mark and last.account_mark != mark:
-        return (_other_account(last.account_mark, mark),)
+    if last is not None and not is_own_account(state, reported.account_id):
+        return (_other_account(last.account_mark, account_mark(reported.account_id)),)
     reported = replace(reported, foreign_fills=foreign_of(state, reported))
     ledgers = Ledgers(state, reported)
     fills = missed_fills(state, reported)
@@ -103,6 +102,12 @@ def account_mark(account_id: str) -> str:
     return sha256(account_id.encode()).hexdigest()[:MARK_LENGTH]
 
 
+def is_own_account(state: State, account_id: str) -> bool:
+    """Return whether *state* was made with this account, or with none so far."""
+    last, mark = state.reconciliation, account_mark(account_id)
+    return not mark or last is None or last.account_mark in {"", mark}
+
+
 def _other_account(ours: str, theirs: str) -> Break:
     return Break(
         code=BreakCode.ACCOUNT_DIFFERS,
@@ -110,10 +115,8 @@ def _other_account(ours: str, theirs: str) -> Break:
         subject=EVERYTHING,
         ours=f"account mark {ours}",
         theirs=f"account mark {theirs}",
-        message="The broker's account is not the one that this state was made with. Nothing else is compared.",
-        correction=Correction(
-            kind=CorrectionKind.NONE, message="Log in to the right account, or use another state.dir for this one."
-        ),
+        message=f"{OTHER_ACCOUNT} Nothing else is compared.",
+        correction=Correction(kind=CorrectionKind.NONE, message=RIGHT_ACCOUNT),
     )
 
 

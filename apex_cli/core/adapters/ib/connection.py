@@ -39,6 +39,7 @@ class IbConnection:
         is_ours: Callable[[str], bool] | None = None,
         known: Callable[[], Iterable[Instrument]] = tuple,
         name_of: Callable[[str], str] = no_name,
+        is_own_account: Callable[[str], bool] = bool,
     ) -> None:
         """Keep what is needed to connect.
 
@@ -50,7 +51,9 @@ class IbConnection:
                 that apex gives counts.
             known: returns the securities of our books, which stay what they are under any new name.
             name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
+            is_own_account: says whether our books are of an account: nothing is sent to another one.
         """
+        self.is_own_account = is_own_account
         self.config = config
         self.clock = clock
         self.read_only = read_only

@@ -23,6 +23,7 @@ from apex_cli.core.adapters.ib.order_terms import (
 )
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.market.quiet_hours import quiet_now
+from apex_cli.core.model.broker_events import OTHER_ACCOUNT, RIGHT_ACCOUNT
 from apex_cli.core.model.order import (
     MEANWHILE,
     Exchange,
@@ -125,6 +126,8 @@ class Sender(IbConnection):
         link = self.link
         if link.is_read_only_api:
             raise read_only_api(self.config)
+        if not self.is_own_account(link.account):
+            raise BrokerError("account_differs", f"{OTHER_ACCOUNT} Nothing was sent.", hint=RIGHT_ACCOUNT)
         if link.has_lost_broker or link.must_renew:
             raise BrokerError(
                 "ib_broker_lost",
