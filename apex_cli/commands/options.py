@@ -56,6 +56,8 @@ def day(text: str) -> datetime:
 
 def fraction(text: str) -> Decimal:
     """Return *text* as a fraction in (0, 1]."""
+    if "%" in str(text):
+        raise typer.BadParameter(f"{text[:40]!r} has a percent sign. 1 % is 0.01.")
     value = positive_decimal(text, "0.5")
     if value > 1:
         raise typer.BadParameter(f"{text!r} is more than 1. 1 % is 0.01.")

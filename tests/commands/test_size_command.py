@@ -109,9 +109,10 @@ def test_what_is_no_number_is_said_with_one_that_would_do(
     assert words in answer.error["message"]
 
 
+@pytest.mark.parametrize("percent", ["5", "5%", "2,5 %"])
 @pytest.mark.parametrize("option", ["--risk-pct", "--max-position-pct"])
-def test_one_percent_is_a_hundredth(apex_json: Callable[..., Any], option: str) -> None:
-    answer = apex_json("size", "--entry", "50", "--stop", "48", option, "5")
+def test_one_percent_is_a_hundredth(apex_json: Callable[..., Any], option: str, percent: str) -> None:
+    answer = apex_json("size", "--entry", "50", "--stop", "48", option, percent)
     assert answer.status == 2
     assert "1 % is 0.01" in answer.error["message"]
 

@@ -226,13 +226,24 @@ def fields_of(section: type[msgspec.Struct]) -> Fields:
 
 def _number(field: Field, value: object) -> int | Decimal:
     whole = field.kind is int
-    allowed = f"{'a whole number' if whole else 'a number'} {field.rule}"
-    if not isinstance(value, int if whole else int | Decimal) or isinstance(value, bool):
-        raise Refused(allowed)
-    number = Decimal(value)
-    if isinstance(field.rule, Range) and number not in field.rule:
-        raise Refused(allowed)
+    is_number = isinstance(value, int if whole else int | Decimal) and not isinstance(value, bool)
+    number = Decimal(value) if is_number and isinstance(value, int | Decimal) else None
+    if number is None or (isinstance(field.rule, Range) and number not in field.rule):
+        kind = "a whole number" if whole else "a number"
+        raise Refused(f"{kind} {field.rule}{_as_part(field.rule, value)}")
     return int(number) if whole else number
+
+
+def _as_part(rule: object, value: object) -> str:
+    """Return how to write *value* where a part of one is wanted and it may be a percentage: ``; 2 % is 0.02``."""
+    if not isinstance(rule, Range) or rule.high != 1 or not isinstance(value, str | int | Decimal):
+        return ""
+    from apex_cli.core.text.cells import DOT, decimal_proof, fraction
+
+    text = str(value).rstrip("% ")
+    part = fraction(f"{text}%", decimal_proof(text).strip("?") or DOT)
+    is_meant = part is not None and part in rule and ("%" in str(value) or part * 100 > 1)
+    return f"; {text} % is {part.normalize():f}" if part is not None and is_meant else ""
 
 
 def _truth(_: Field, value: object) -> bool:
