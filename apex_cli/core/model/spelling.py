@@ -110,6 +110,7 @@ _KEY = (
 _PARTS = r"[./ -]"
 _TICKER = r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?"
 _PREFERRED = r"P(?:R)?([A-Z])"
+_ISIN = r"[A-Z]{2}[A-Z0-9]{9}[0-9]"
 _CLASS = r"[A-Z]{1,3}|PR[A-Z]?(?:CV|WI|CL|WD)?|WSWI|RTWI|CVCL|TEST"
 """What stands behind a root: a class, a unit, a warrant, a right, a preferred share, or a mark of an exchange abroad.
 Source: http://www.nasdaqtrader.com/Trader.aspx?id=CQSSymbolConvention, the column of the CMS suffixes."""
@@ -485,6 +486,8 @@ def _stock(name: str) -> Instrument:
         symbol = CLASS_ROOTS.get(name, name)
     if not root or not re.fullmatch(_TICKER, symbol) or len(symbol) > MOST_TICKER:
         raise SpellingError(f"{name} is no ticker: letters and digits, with . - / or a space before its class")
+    if re.fullmatch(_ISIN, name):
+        raise SpellingError(f"{name} is an ISIN; name the ticker")
     if suffix and not re.fullmatch(_CLASS, suffix):
         option = "; an option is spelled AAPL 2026-12-18 200 C" if any(sign.isdigit() for sign in suffix) else ""
         raise SpellingError(f"{name} is no ticker: {suffix} is no share class{option}")

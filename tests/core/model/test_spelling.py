@@ -331,6 +331,7 @@ def test_every_suffix_of_the_exchanges_stands_behind_a_ticker() -> None:
         *((name, NO, "symbol", "a future") for name in ("ESZ6", "/ES", "ES=F", "ES1!", "BTC-PERP", "ETHUSD-PERP")),
         ("BTC-PERP", Hints(market_type=MarketType.CRYPTO), "symbol", "a future"),
         ("^GSPC", NO, "symbol", "is no ticker"),
+        ("US5949181045", NO, "symbol", "is an ISIN"),
         ("NASDAQ:", NO, "symbol", "is no ticker"),
         *((name, NO, "symbol", "is spelled AAPL 2026-12-18 200 C") for name in NO_CONTRACTS),
         *((name, NO, "symbol", "is no share class$") for name in ("US.AAPL", "AAPL-daily", "BRK B Corp")),

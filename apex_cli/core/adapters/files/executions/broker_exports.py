@@ -336,6 +336,7 @@ class _Reader:
         return next((side for word in action.split() if (side := self._side_word(word)) is not None), None)
 
     def _side_word(self, action: str) -> OrderSide | None:
+        action = re.sub(r"^\w{2,}\.(?=\w+$)", "", action)  # OrderSide.BUY, as Python writes it
         bare = words.SPACE.sub("", action.lower())
         first = words.SPACE.split(action.lower())[0] if action else ""
         for pattern, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
@@ -424,7 +425,7 @@ class _Reader:
         strike, expiry = self._cell(row, "strike"), self._cell(row, "expiry")
         if not (right and not is_nothing(strike) and not is_nothing(expiry)) or right[:1].upper() not in {"C", "P"}:
             return None
-        day = re.sub(r"\([^)]*\)", "", expiry)  # 27 MAR 26 (Weeklys)
+        day = re.sub(r"\([^)]*\)|\[[^\]]*\]", "", expiry)  # 27 MAR 26 (Weeklys) [AM]
         when, price = read_when(day, self.order or "mdy"), number(strike, self.decimals.sign)
         if when is None or price is None or not 0 < price < fields.MAX_QUANTITY:
             raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")

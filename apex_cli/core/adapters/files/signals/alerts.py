@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, refusal
+from apex_cli.core.market.calendar import FRIDAY
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
@@ -360,8 +361,24 @@ class _Translator:
             and not isinstance(value, bool)
         ):
             self._time(name, value)
-        elif name == "expiry" and isinstance(value, str) and (when := read_when(value, self.form.dates or "mdy")):
-            self.fields[name] = when.day.isoformat()
+        elif name == "expiry" and isinstance(value, str):
+            self._expiry(value)
+
+    def _expiry(self, value: str) -> None:
+        """Spell the day of an expiry; of two readings the one on a Friday is meant, where the other one is none."""
+        proof = order_proof(value)
+        order = self.form.dates or proof
+        if order == "?":
+            read = {each: read_when(value, each) for each in ("mdy", "dmy")}
+            fridays = [each for each, when in read.items() if when and when.day.weekday() == FRIDAY]
+            order = fridays[0] if len(fridays) == 1 else "?"
+        if order == "?":
+            allowed = "a date as YYYY-MM-DD, or signals.dates: mdy or dmy"
+            message = f"found {shown(value)}, which is {two_readings(value)}"
+            self.reasons.append(refusal("expiry", message, value=value, allowed=allowed))
+            del self.fields["expiry"]
+        elif when := read_when(value, order or "mdy"):
+            self.fields["expiry"] = when.day.isoformat()
 
     def _price(self, value: object) -> object:
         """Return a price without its currency sign and thousands; what is no number stays as it is."""

@@ -62,6 +62,7 @@ _SYMBOL = r"[.$A-Z0-9](?:[A-Z0-9 ./:'@$(),=_-]{0,46}[A-Z0-9)])?"
 _EXCHANGE = r"[A-Z0-9._ ]{1,20}"
 _CLASS = r"[A-Z0-9 .]{1,12}"
 _CURRENCY = r"[A-Z]{3}"
+HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC", "ILa": "ILA"}
 _SIGNAL_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _INT64 = 2**63
 _RIGHTS = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT, "PUT": OptionRight.PUT}
@@ -244,6 +245,12 @@ def _code(pattern: str, allowed: str) -> Callable[[Any], str]:
     return parse
 
 
+def _currency(value: object) -> str:
+    """Return a currency; ``GBp`` is pence, which differs from pounds by its small letter alone, as Yahoo writes it."""
+    known = HUNDREDTHS.get(value.strip()) if isinstance(value, str) else None
+    return known or _code(_CURRENCY, "a currency such as USD")(value)
+
+
 def _con_id(value: object) -> int:
     allowed = "Interactive Brokers' number of the contract, a whole number above 0"
     number = _decimal(value, allowed)
@@ -335,7 +342,7 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "right": (_word(_RIGHTS), False),
     "multiplier": (_price, False),
     "trading_class": (_code(_CLASS, "the class of an option, such as SPXW"), False),
-    "currency": (_code(_CURRENCY, "a currency such as USD"), False),
+    "currency": (_currency, False),
     "exchange": (_code(_EXCHANGE, "an exchange such as SMART or IBIS"), False),
     "primary_exchange": (_code(_EXCHANGE, "an exchange such as NYSE or IBIS"), False),
     "con_id": (_con_id, False),

@@ -21,7 +21,14 @@ from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
-from apex_cli.core.text.cells import find_decimals, find_order, number_readings, two_readings
+from apex_cli.core.text.cells import (
+    DateOrder,
+    find_decimals,
+    find_order,
+    number_readings,
+    order_proof,
+    two_readings,
+)
 from apex_cli.core.text.content import decoded, unpacked
 from apex_cli.core.text.json_text import Pairs, given_twice, parse_json
 from apex_cli.core.text.problems import shown, suggest
@@ -47,6 +54,9 @@ MAX_REJECTED = 1000
 
 FORMATS = {".json": "json", ".jsonl": "lines", ".ndjson": "lines", ".yaml": "yaml", ".yml": "yaml", ".csv": "csv"}
 """File name ending -> format; anything else is looked into."""
+
+_FORMULA = r'^="(.*)"$'
+"""What keeps a spreadsheet from changing a text: ``="MSFT"``."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -111,6 +121,8 @@ def read_signals(
 
 def _read(head: bytes, rest: BinaryIO, kind: str | None, sink: _Sink) -> None:
     is_whole = len(head) <= MAX_DOCUMENT
+    if is_whole and b"\n" not in head:  # lines of old Macs, and of Excel's "CSV (Macintosh)"
+        head = head.replace(b"\r", b"\n")
     found = _sniffed(head, kind, is_whole=is_whole)
     if found in {"lines", "csv"}:
         if found == "lines":
@@ -337,7 +349,7 @@ def _add_cells(cells: list[str], header: _Header, sink: _Sink, where: str) -> No
         named = len([name for name in header.names if name])
         sink.reject(where, f"{len([cell for cell in cells if cell.strip()])} cells under {named} columns")
         return
-    pairs = zip(header.names, (cell.strip() for cell in cells), strict=False)
+    pairs = zip(header.names, (re.sub(_FORMULA, r"\1", cell.strip()) for cell in cells), strict=False)
     sink.add({name: cell for name, cell in pairs if name}, where)
 
 
@@ -411,11 +423,14 @@ def _settle_form(header: Sequence[str], rows: Sequence[Sequence[str]], sink: _Si
     if decimals.unclear:
         readings = " or ".join(map(str, number_readings(decimals.unclear)))
         return f"{shown(decimals.unclear)} is {readings}, and nothing in the file decides: set signals.decimal"
-    order = find_order(texts("timestamp", "expires_at"), set_to=sink.form.dates)
+    times = [text for text in texts("timestamp", "expires_at") if order_proof(text)]
+    order = find_order(times, set_to=sink.form.dates) if times else DateOrder(sink.form.dates)
     if order.unclear:
         readings = two_readings(order.unclear.split(" ")[0])
         return f"{shown(order.unclear)} is {readings}, and nothing in the file decides: set signals.dates"
-    sink.form = sink.form._replace(decimal=decimals.sign, dates=order.order or sink.form.dates)
+    # where rows contradict each other none decides for the others: each has to be clear by itself
+    decimal, dates = "" if decimals.mixed else decimals.sign, "" if order.mixed else order.order
+    sink.form = sink.form._replace(decimal=decimal, dates=dates)
     return ""
 
 

@@ -527,6 +527,16 @@ Account Number,Trade Date,Settlement Date,Transaction Type,Transaction Descripti
 """,
         ("03-13 09:30 AMC BUY 100.0000",),
     ),
+    "alpaca orders with the names that Python writes": Case(
+        "id,filled_at,symbol,side,qty,filled_qty,status\n1,2026-03-13 14:00:05+00:00,AAPL,OrderSide.BUY,10,10,OrderStatus.FILLED\n"
+        "2,2026-03-13 15:00:05+00:00,AAPL,OrderSide.SELL,10,0,OrderStatus.CANCELED\n",
+        ("03-13 10:00 AAPL BUY 10",),
+    ),
+    "tos index option that settles in the morning": Case(
+        "Account Trade History\n,Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Order Type\n"
+        ",3/26/26 10:44:32,SINGLE,SELL,-1,TO OPEN,SPX,17 APR 26 [AM],6000,CALL,5,3,LMT\n",
+        ("03-26 10:44 SPX@options 2026-04-17 C6000 SELL 1",),
+    ),
     "flex csv with unbundled commissions, which repeat the trades": Case(
         """\
 "ClientAccountID","AssetClass","Symbol","DateTime","Exchange","Buy/Sell","Quantity","Price","TradeID","TotalCommission"

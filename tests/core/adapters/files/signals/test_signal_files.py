@@ -237,6 +237,46 @@ CASES = {
     "csv of pandas, with times without a zone as its index": Case(
         ",symbol,signal_type,entry_price,stop_loss\n2026-03-02 14:30:00,MSFT,BUY,26.5,25.85\n", "timestamp", "s.csv"
     ),
+    "csv with lines as old Macs end them": Case(
+        "Symbol,Side,Entry,Stop\rMSFT,Buy,26.5,25.85\rIBM,Buy,26.5,25.85\r",
+        ("MSFT BUY 26.5 25.85 ", "IBM BUY 26.5 25.85 "),
+        "s.csv",
+    ),
+    "csv with texts that a spreadsheet must not change": Case(
+        'Symbol,Side,Entry,Stop\n="MSFT",Buy,26.5,25.85\n', ("MSFT BUY 26.5 25.85 ",), "s.csv"
+    ),
+    "csv with two kinds of decimals, each row clear by itself": Case(
+        "Symbol;Side;Entry;Stop\nMSFT;Buy;26,50;25,85\nIBM;Buy;26.50;25.85\nF;Buy;1.234;1.2\n",
+        ("MSFT BUY 26.50 25.85 ", "IBM BUY 26.50 25.85 ", "F BUY 1.234 1.2 "),
+        "s.csv",
+    ),
+    "csv with two orders of dates decides none that is unclear": Case(
+        "Time,Symbol,Side,Entry,Stop\n3/4/2026 2:30 PM ET,F,Buy,26.5,25.85\n3/13/2026 2:30 PM ET,F,Buy,26.5,x\n"
+        "13/3/2026 2:30 PM ET,F,Buy,26.5,x\n",
+        "04 March 2026 with the month first",
+        "s.csv",
+    ),
+    "an expiry of two readings, none on a Friday alone": Case(
+        {"symbol": "SPY", "expiry": "10/12/2026", "strike": 600, "right": "call", "side": "buy", "price": 2, "sl": 1},
+        "12 October 2026 with the month first, 10 December 2026 with the day first",
+    ),
+    "an expiry of two readings, one on a Friday": Case(
+        [
+            {"symbol": "SPY", "expiry": day, "strike": 600, "right": "C", "side": "buy", "price": 2, "sl": 1}
+            for day in ("07/08/2026", "08/07/2026", "17/04/2026")
+        ],
+        (
+            "SPY@options 2026-08-07 C600 BUY 2 1 ",
+            "SPY@options 2026-08-07 C600 BUY 2 1 ",
+            "SPY@options 2026-04-17 C600 BUY 2 1 ",
+        ),
+    ),
+    "csv with an expiry of two readings": Case(
+        "Symbol,Side,Entry,Stop,Expiry,Strike,Right\nSPY,Buy,2,1,10/12/2026,600,C\n", "12 October 2026", "s.csv"
+    ),
+    "pence, which a small letter tells from pounds": Case(
+        {"symbol": "VOD", "currency": "GBp", "side": "buy", "price": 75, "sl": 70}, ("VOD@GBX BUY 75 70 ",)
+    ),
     "csv with a remark of several lines": Case(
         'Symbol,Side,Entry,Stop,Note\r\nMSFT,Buy,26.5,25.85,"one\r\n\r\n""two"", three"\r\nIBM,Buy,26.5,25.85,x\r\n',
         ("MSFT BUY 26.5 25.85 ", "IBM BUY 26.5 25.85 "),
