@@ -34,7 +34,8 @@ def doctor(call: Call) -> None:
 
 def examined(settings: Settings) -> list[Finding]:
     """Return everything that is found, each once."""
-    return list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
+    found = (finding for look in LOOKS for finding in _looked(look, settings))
+    return list({(each.code, each.message): each for each in found}.values())
 
 
 def _status(errors: list[Finding], settings: Settings) -> ExitStatus:

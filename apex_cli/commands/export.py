@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import open_journal
+from apex_cli.app.resources import open_journal, write_page
 from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.blocks import Line
@@ -25,7 +25,6 @@ def export(
     """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""
     from apex_cli.app.exports import ExportKind, export_table
     from apex_cli.commands.report import build
-    from apex_cli.core.adapters.atomic_file import write_atomically
     from apex_cli.core.adapters.table_file import TableFormat, records, table_bytes
     from apex_cli.core.reports.handles import closed_round_trips
     from apex_cli.core.reports.trade_report import Span
@@ -42,7 +41,7 @@ def export(
     table = export_table(call.settings, kind, trips=trips, curve=curve)
     data = {"what": what, "columns": list(table.names), "count": len(table.rows)}
     if target is not None:
-        write_atomically(target, table_bytes(table.names, table.rows, TableFormat(form)))
+        write_page(target, table_bytes(table.names, table.rows, TableFormat(form)))
         call.out.result(data | {"file": str(target)}, (Line(text=f"{len(table.rows)} rows written to {target}"),))
         return
     text = table_bytes(table.names, table.rows, TableFormat(form)).decode() if form not in BINARY else ""

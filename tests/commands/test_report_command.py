@@ -126,8 +126,9 @@ def test_wrong_words_are_reported(apex_json: Callable[..., Any], traded: Path) -
     swapped = apex_json("report", "--from", "2026-02-01", "--to", "2026-01-01")
     assert (swapped.status, swapped.error["code"]) == (2, "span_invalid")
     assert traded.is_dir()
-    nowhere = apex_json("report", "--html", "no/such/folder/r.html")
-    assert (nowhere.status, nowhere.error["code"]) == (2, "page_not_written")
+    for line in (("report", "--html", "no/such/folder/r.html"), ("export", "trades", "--out", "no/such/folder/t.csv")):
+        nowhere = apex_json(*line)
+        assert (nowhere.status, nowhere.error["code"]) == (2, "page_not_written")
 
 
 @pytest.mark.usefixtures("configured")

@@ -362,6 +362,8 @@ def test_books_that_are_gone_come_back_from_their_copy_and_what_happened_since(t
     book.unlink()
     assert apex_json("run", "--once").error["code"] == "simulated_broker_stale"
     assert [apex_json(*words).status for words in (("state", "check"), ("doctor",))] == [9, 9]
+    messages = [found["message"] for found in apex_json("doctor").data["findings"]]
+    assert len(messages) == len(set(messages))
     assert apex_json("state", "restore", "--yes").status == 0
     assert venue(traded) == newest
     book.unlink()

@@ -303,7 +303,11 @@ class Backups:
         self._newest: datetime | None = None
 
     def all(self) -> list[Backup]:
-        """Return the kept generations, oldest first."""
+        """Return the kept generations, oldest first.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
         return [backup for backup, _ in self._kept("state")]
 
     def books(self) -> list[Path]:
@@ -312,14 +316,18 @@ class Backups:
 
     def _kept(self, kind: str) -> list[tuple[Backup, Path]]:
         found = []
-        names = os.listdir(self.folder) if self.folder.is_dir() else ()  # noqa: PTH208 - names only, no paths
-        for name in names:
+        for name in self._names():
             if name.startswith(f"{kind}-") and name.endswith(".json"):
                 with suppress(ValueError):
                     _, generation, stamp = name.removesuffix(".json").split("-")
                     taken_at, path = _stamped_at(stamp), self.folder / name
                     found.append((Backup(generation=int(generation), taken_at=taken_at, path=str(path)), path))
         return sorted(found, key=lambda kept: kept[0].generation)
+
+    def _names(self) -> list[str]:
+        with state_errors(self.folder), suppress(FileNotFoundError, NotADirectoryError):
+            return os.listdir(self.folder)  # noqa: PTH208 - names only, no paths
+        return []
 
     def is_due(self, now: datetime) -> bool:
         """Return whether the newest one is older than 15 minutes; the folder is asked only then."""

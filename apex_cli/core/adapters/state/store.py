@@ -427,11 +427,12 @@ class TinyDbStore:
                 f"{self.path}: brought from schema version {old} to {file_format.SCHEMA_VERSION}; "
                 f"the file as it was is kept as {copy}"
             )
-        elif self.backups.is_due(now):
-            try:
+            return
+        try:
+            if self.backups.is_due(now):
                 self.backups.take(self.path, self._meta.generation, now)
-            except StateError as error:
-                self.problem = error
+        except StateError as error:
+            self.problem = error
 
     def backup_now(self) -> Backup | None:
         """Keep the present generation; None when nothing was ever saved."""

@@ -423,6 +423,27 @@ def test_a_backup_that_cannot_be_made_does_not_stop_trading(tmp_path: Path) -> N
     assert counted(open_store(tmp_path)) == 2
 
 
+def test_a_folder_of_backups_that_cannot_be_read_does_not_stop_trading_and_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(folder: Path) -> list[str]:
+        if Path(folder).name == "backup":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listed(folder)
+
+    listed = os.listdir
+    store = open_store(tmp_path)
+    commit(store)
+    monkeypatch.setattr(os, "listdir", denied)
+    commit(store)
+    assert store.problem is not None
+    assert store.problem.code == "state_no_permission"
+    errors = [found for found in check(store) if found.level is Level.ERROR]
+    assert [(found.code, found.path) for found in errors] == [
+        ("state_no_permission", str(tmp_path / "state" / "backup"))
+    ]
+
+
 # Damage
 
 
