@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ApexError, ConfigError
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def load_part(
     except ConfigError:
         raise
     except Exception as error:
-        what = str(error) if isinstance(error, LeftOutError) else f"{type(error).__name__}: {error}"
+        is_ours = isinstance(error, LeftOutError | ApexError)
+        what = str(error).rstrip(".") if is_ours else f"{type(error).__name__}: {error}"
         raise ConfigError(
             "config_invalid", f"{key}: {name} cannot be made: {what}.", hint=f"Correct it, or take it out of {key}."
         ) from error

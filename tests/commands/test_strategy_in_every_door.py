@@ -204,3 +204,10 @@ def test_a_strategy_is_replayed_alone_and_not_beside_other_sources(apex_json: Ca
     assert apex_json("replay", "--bars", "bars", "--strategy", "narrow:on_bar", "--rule", "breakout").status == 2
     missing = apex_json("replay", "--bars", "bars", "--strategy", "nowhere:on_bar")
     assert (missing.status, missing.error["message"].startswith("the strategy: nowhere:on_bar")) == (3, True)
+    unknown = apex_json("replay", "--bars", "bars", "--strategy", "fast").error
+    assert (unknown["message"], unknown["hint"]) == (
+        "the strategy: there is no 'fast' among the strategies.",
+        "Write module:function.",
+    )
+    wrong = apex_json("replay", "--bars", "bars", "--strategy", "narrow:__doc__").error["message"]
+    assert wrong == "the strategy: narrow:__doc__ cannot be made: NoneType is no strategy."

@@ -37,11 +37,12 @@ def load_class(name: str, kind: str, *, key: str, built_in: tuple[str, ...] = ()
     if ":" not in name:
         found = list(entry_points(group=GROUPS[kind], name=name))
         if not found:
-            known = [*built_in, *sorted(point.name for point in entry_points(group=GROUPS[kind]))]
+            form = "module:function" if kind == "strategies" else "module:Class"
+            known = [*built_in, *sorted(point.name for point in entry_points(group=GROUPS[kind])), form]
             raise ConfigError(
                 "config_invalid",
                 f"{key}: there is no {name!r} among the {kind}.",
-                hint=f"Write one of: {', '.join(known)}; or module:Class.",
+                hint=f"Write {' or '.join(known)}.",
             )
         name = found[0].value
     module, _, attribute = name.partition(":")
