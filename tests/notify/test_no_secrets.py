@@ -50,7 +50,7 @@ def test_nothing_that_is_written_or_said_holds_a_secret(
     assert not leaks("\n".join(shown))
     assert "AnotherToken" not in "\n".join(said)
     assert not leaks(caplog.text)
-    files = [path for path in (folder / "state").rglob("*") if path.is_file() and path.name != "state.json"]
+    files = [path for path in (folder / "state").rglob("*") if path.is_file() and path.stem != "state"]
     assert any(path.suffix == ".jsonl" for path in files), said
     for path in (*files, folder / "reported.jsonl"):
         assert not leaks(path.read_text(errors="replace")), path
