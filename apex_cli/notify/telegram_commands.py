@@ -13,6 +13,7 @@ from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
 from apex_cli.core.errors import ApexError, NothingToDo
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.core.positions.announcements import summarise_day
 from apex_cli.core.positions.position_views import PositionView, position_views, totals_of
@@ -54,7 +55,7 @@ POSITION_BUTTONS = ((Action.ASK_HALF, "½"), (Action.ASK_ALL, "all"), (Action.AS
 MOST_BUTTON_ROWS = 30
 WEEK = timedelta(days=6)
 MOST_PAUSES, LONGEST_PAUSE_S = 5, 60.0
-"""How often an answer is sent again after the pause that Telegram asks for, and the longest such pause."""
+"""How often an answer is sent again after a pause, such as Telegram asks for, and the longest such pause."""
 
 
 class Talk:
@@ -130,16 +131,17 @@ class Talk:
     ) -> int:
         """Send a message under the account's badge and return its id.
 
-        What Telegram asks to send later is sent later, a few times.
+        What Telegram asks to send later, and what surely did not reach it, is sent later, a few times.
         """
         html = self.headed(html)
-        for _ in range(MOST_PAUSES):
+        for tries in range(1, MOST_PAUSES + 1):
             try:
                 return await self._link.send(html, keys=keys, menu=menu, is_silent=is_silent)
             except DeliveryError as error:
-                if error.retry_after_s is None or error.retry_after_s > LONGEST_PAUSE_S:
+                pause_s = pause_after(tries, error.retry_after_s).total_seconds()
+                if error.is_final or error.is_unsure or pause_s > LONGEST_PAUSE_S:
                     raise
-                await asyncio.sleep(error.retry_after_s)
+                await asyncio.sleep(pause_s)
         return await self._link.send(html, keys=keys, menu=menu, is_silent=is_silent)
 
     async def _help(self, _: str, __: str) -> None:

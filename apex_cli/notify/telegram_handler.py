@@ -1,7 +1,8 @@
 """Handles button presses and commands from Telegram: each is authorised, handled once and answered.
 
-News is acknowledged to Telegram only after it was dealt with. So what a dying process leaves comes again, and the
-buttons' single use and the approvals' versions see to it that nothing is done twice.
+News is acknowledged to Telegram only after it was dealt with; what takes long holds up nobody else meanwhile. So what a
+dying process leaves comes again, and the buttons' single use and the approvals' versions see to it that nothing is done
+twice.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ CONFLICT_PATIENCE = 3
 """Conflicts in a row that end the polling: a predecessor that is just ending makes one or two."""
 
 CONFLICT_PAUSE_S = 1.0
+GLANCE_S = 0.5
+"""How soon others are heard while something is being dealt with, in seconds."""
+
 HALF = Decimal("0.5")
 ASKS = frozenset({Action.ASK_HALF, Action.ASK_ALL, Action.ASK_BREAKEVEN})
 MODES = {Action.HALT: TradingMode.HALTED, Action.REDUCE: TradingMode.REDUCING, Action.RESUME: TradingMode.ACTIVE}
@@ -67,6 +71,9 @@ class TelegramDesk:
         self._clock = clock
         self._note = note
         self._seen: deque[int] = deque(maxlen=REMEMBERED)
+        self._open: dict[int, asyncio.Task[None]] = {}
+        """What is being dealt with, by the number of its update."""
+
         self.strangers = 0
         """Presses and messages of people who are not on the list."""
 
@@ -76,6 +83,14 @@ class TelegramDesk:
         Raises:
             BusyError: another program polls with the same token.
         """
+        try:
+            await self._serve(desks)
+        finally:
+            for task in self._open.values():
+                task.cancel()
+            await asyncio.gather(*self._open.values(), return_exceptions=True)
+
+    async def _serve(self, desks: Mapping[int, TelegramDesk]) -> None:
         offset: int | None = None
         failures = conflicts = 0
         is_ready = False
@@ -84,7 +99,7 @@ class TelegramDesk:
                 if not is_ready:
                     await self._link.listen(LISTED)
                     is_ready = True
-                offset, news = await self._link.news(offset)
+                found, news = await self._link.news(min(self._open, default=offset))
                 failures = conflicts = 0
             except PollConflictError:
                 conflicts += 1
@@ -98,13 +113,22 @@ class TelegramDesk:
                     self._note(f"Telegram: {error.reason}")
                 await asyncio.sleep(pause_after(failures, error.retry_after_s).total_seconds())
                 continue
-            await asyncio.gather(*(desks.get(one.chat_id or 0, self)._deal_with(one) for one in news))  # noqa: SLF001 - its own class
+            offset = max(offset or 0, found or 0) or None
+            for one in news:
+                self._begin(one, desks.get(one.chat_id or 0, self))
+            if self._open:
+                await asyncio.wait(self._open.values(), timeout=GLANCE_S)
+
+    def _begin(self, news: Pressed | Said, desk: TelegramDesk) -> None:
+        """Let *desk* deal with one thing that is not known yet."""
+        number = news.update_id
+        if number not in self._seen:
+            self._seen.append(number)
+            self._open[number] = asyncio.create_task(desk._deal_with(news))
+            self._open[number].add_done_callback(lambda _: self._open.pop(number))
 
     async def _deal_with(self, news: Pressed | Said) -> None:
         """Deal with one thing; whatever goes wrong, the others and the next ones are heard."""
-        if news.update_id in self._seen:
-            return
-        self._seen.append(news.update_id)
         try:
             await (self._press(news) if isinstance(news, Pressed) else self._hear(news))
         except (DeliveryError, ApexError) as error:

@@ -11,8 +11,8 @@ import email
 import json
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -48,6 +48,17 @@ UNAUTHORIZED = ErrorAnswer(401, "Unauthorized")
 BLOCKED = ErrorAnswer(403, "Forbidden: bot was blocked by the user")
 
 
+class _Server(ThreadingHTTPServer):
+    """Takes as many connections at once as a bot opens."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def thread(self) -> threading.Thread:
+        """Return a thread that serves."""
+        return threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+
+
 class BotApi:
     """The server: messages in one chat, updates until they are acknowledged, and every call that was made."""
 
@@ -74,9 +85,8 @@ class BotApi:
         self._next_update = 1
         self._polls = 0
         self._is_closed = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._thread = self._server.thread()
 
     @property
     def url(self) -> str:
@@ -93,9 +103,23 @@ class BotApi:
         with self.changed:
             self._is_closed = True
             self.changed.notify_all()
+        self._close()
+
+    def _close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Take no connection; those that are open stay."""
+        self._close()
+        try:
+            yield
+        finally:
+            self._server = _Server(self._server.server_address, self._handler())
+            self._thread = self._server.thread()
+            self._thread.start()
 
     # What people do
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,11 @@ from apex_cli.app import run_loop as running
 from apex_cli.app.operator import Operator
 from apex_cli.app.resources import open_store, read_settings
 from apex_cli.core.adapters.notifiers.buttons import ButtonFile
+from apex_cli.core.adapters.notifiers.secrets import read_secrets
+from apex_cli.core.adapters.process_locks import ExecutorLock
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Choice
+from apex_cli.core.state.tables import open_requests
 from apex_cli.notify import telegram_handler as telegram_desk
 from apex_cli.notify.channels import notify_folder
 from apex_cli.notify.post import Postman
@@ -41,6 +45,13 @@ def listening(settings: Settings) -> Iterator[list[str]]:
         yield said
     finally:
         postman.finish(10)
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for what no call of the bot announces."""
+    deadline = time.monotonic() + 30
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def approvals(settings: Settings) -> dict[str, ApprovalRecord]:
@@ -243,9 +254,7 @@ def test_polling_with_somebody_elses_program_ends_with_a_clear_message(
     monkeypatch.setattr(telegram_desk, "CONFLICT_PAUSE_S", 0.01)
     api.faults["getUpdates"].extend([CONFLICT] * 3)
     with listening(asked) as said:
-        deadline = time.monotonic() + 30
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: said)
     assert any("Another program asks Telegram for news" in line for line in said)
 
 
@@ -286,6 +295,35 @@ class TestCommands:
                 api.say(BEN, "/orders")
             api.faults["sendMessage"].append(TOO_MANY)
             api.wait_for(lambda: sum("0 working orders" in text for text in api.texts()) == 20)
+
+    def test_what_waits_holds_up_nobody_else(self, api: BotApi, asked: Settings) -> None:
+        message = question(api, "IBM")
+        with listening(asked):
+            with ExecutorLock(asked.state.dir):
+                pressed = api.press(ANNA, api.buttons(message)[YES], message_id=message)
+                until(lambda: open_requests(open_store(asked).view()))
+                api.say(BEN, "/halt news")
+                api.wait_for(lambda: any("HALTED, was ACTIVE" in text for text in api.texts()))
+                assert pressed not in api.answers
+            api.wait_for(lambda: pressed in api.answers)
+        assert open_store(asked).view().trading.mode == "HALTED"
+
+    def test_what_could_not_leave_is_answered_once_the_way_is_free(self, api: BotApi, asked: Settings) -> None:
+        async def story() -> None:
+            postman = Postman(asked, listens=True, say=lambda _: None)
+            assert not postman.make()
+            talk = postman._desk(read_secrets(None, os.environ))._talk
+            with api.unreachable():
+                answering = asyncio.create_task(talk.answer("/status", "anna", ANNA))
+                await asyncio.sleep(0.2)
+            await answering
+            assert postman._link is not None
+            await postman._link.close()
+
+        before = len(api.messages)
+        asyncio.run(story())
+        assert len(api.messages) == before + 1
+        assert "Trading ACTIVE" in api.messages[before + 1]["text"]
 
     def test_approvals_come_with_fresh_buttons(self, api: BotApi, asked: Settings) -> None:
         old = question(api, "IBM")

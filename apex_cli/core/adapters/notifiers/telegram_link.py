@@ -27,6 +27,9 @@ R = TypeVar("R")
 
 NEWS = ["message", "callback_query"]
 REQUEST_TIMEOUT_S = 10.0
+MOST_CONNECTIONS = 64
+"""Requests at once: with one connection, as some versions of the library have it, one that hangs fails all others."""
+
 SETUP_PAUSE_S = 300.0
 """How long to leave a channel alone that only a person can mend."""
 
@@ -82,7 +85,12 @@ class TelegramLink:
         self._bot: Bot = Bot(
             token,
             base_url=f"{api.rstrip('/')}/bot",
-            request=HTTPXRequest(read_timeout=REQUEST_TIMEOUT_S, connect_timeout=REQUEST_TIMEOUT_S, pool_timeout=5.0),
+            request=HTTPXRequest(
+                connection_pool_size=MOST_CONNECTIONS,
+                read_timeout=REQUEST_TIMEOUT_S,
+                connect_timeout=REQUEST_TIMEOUT_S,
+                pool_timeout=5.0,
+            ),
             get_updates_request=HTTPXRequest(read_timeout=REQUEST_TIMEOUT_S, connect_timeout=REQUEST_TIMEOUT_S),
         )
         self.editing = asyncio.Lock()
