@@ -33,7 +33,7 @@ from apex_cli.core.coordinator.signal_reports import (
 from apex_cli.core.coordinator.window import Waiting, Window
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import planned_exposure
-from apex_cli.core.errors import BrokerError, SecurityError
+from apex_cli.core.errors import BrokerError, BusyError, SecurityError
 from apex_cli.core.execution.executor import Opening, TradeExecutor
 from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.execution.upkeep import keep_house
@@ -179,7 +179,8 @@ class Coordinator:
         self._proposal = proposal
         self._planned: list[Exposure] = []
         self._in_flight: set[str] = set()
-        self._outage: BrokerError | None = None
+        self._trouble: BrokerError | BusyError | None = None
+        """What the last cycle of a loop failed on."""
 
     # The loop
 
@@ -195,10 +196,12 @@ class Coordinator:
         """Cycle until *stop* is set, *until* has come or *max_cycles* are done; return how many were.
 
         With *once* a cycle that found something is followed by another: everything drains. A loop lives on
-        when the broker cannot be reached: that is reported once, and the next cycle tries again.
+        when the broker cannot be reached, which is reported once, and when another process holds the state: the next
+        cycle tries again.
 
         Raises:
             BrokerError: the broker cannot be reached; in a loop, not even at its end.
+            BusyError: another process holds the state; in a loop, up to its end.
         """
         cycles = 0
         while not stop.is_set():
@@ -212,8 +215,8 @@ class Coordinator:
                 await self._rest(stop, interval_s)
         if not stop.is_set():
             await self.decide_on_waiting()
-        if self._outage is not None:
-            raise self._outage
+        if self._trouble is not None:
+            raise self._trouble
         return cycles
 
     async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
@@ -230,17 +233,25 @@ class Coordinator:
     async def _try_cycle(self) -> bool:
         try:
             busy = await self.cycle()
-        except BrokerError as error:
-            if self._outage is None:
-                with self._store.transaction() as tx:
-                    now = self._clock.now()
-                    tx.counters = replace(tx.counters, outage_told=now)
-                    alarm = Alarm(code="broker_unavailable", message=error.message)
-                    tx.emit(AlarmRaised(at=now, subject="broker", data=alarm))
-            self._outage = error
+        except (BrokerError, BusyError) as error:
+            self._trouble = self._reported(error)
             return False
-        self._outage = None
+        self._trouble = None
         return busy
+
+    def _reported(self, error: BrokerError | BusyError) -> BrokerError | BusyError:
+        """Return *error* once it is reported that the broker is out of reach, else what stood in the way of that."""
+        if isinstance(error, BusyError) or isinstance(self._trouble, BrokerError):
+            return error
+        now = self._clock.now()
+        try:
+            with self._store.transaction() as tx:
+                tx.counters = replace(tx.counters, outage_told=now)
+                alarm = Alarm(code="broker_unavailable", message=error.message)
+                tx.emit(AlarmRaised(at=now, subject="broker", data=alarm))
+        except BusyError as busy:
+            return busy
+        return error
 
     async def cycle(self, *, waits: bool = True) -> bool:
         """Do one round of everything; True when there were new signals or broker events.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from msgspec.structs import replace
 from apex_cli.app.compose import make_execution
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signals.inbox import InboxSource
+from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
-from apex_cli.core.errors import BrokerError, StateError
+from apex_cli.core.errors import BrokerError, BusyError, StateError
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.limits import Limits
@@ -30,7 +33,7 @@ from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch, StateStore
 from apex_cli.core.state.tables import State
-from kit import MemoryStore, SequentialIds, an_event
+from kit import FixedClock, MemoryStore, SequentialIds, an_event
 from kit.faults import FailingStore, UnreliableBroker
 from kit.rig import ListSource, Prices, Rig, auto, make_signal, manual
 from kit.simple_ranker import SimpleRanker
@@ -375,6 +378,33 @@ class TestFailures:
         broker.has_account = False
         with pytest.raises(BrokerError):
             run(rig, max_cycles=3)
+
+    @pytest.mark.parametrize("first", [1, 2])
+    def test_a_loop_outlives_whoever_holds_the_state_for_a_while(self, tmp_path: Path, first: int) -> None:
+        rig = Rig(store=TinyDbStore(tmp_path, clock=FixedClock(), lock_timeout_s=0.05), path=tmp_path / "venue.json")
+        theirs, cycles = ProcessLock(tmp_path / STATE_LOCK), count(1)
+
+        def held_for_three_cycles() -> Iterator[datetime]:
+            cycle = next(cycles)
+            if cycle == first:
+                theirs.take_or_refuse(1)
+            elif cycle == first + 3:
+                theirs.drop()
+            return iter(())
+
+        rig.source.put(make_signal(now=rig.clock.now()))
+        rig.coordinator = rig.make_coordinator(play_market=held_for_three_cycles)
+        assert run(rig, max_cycles=first + 3) == first + 3
+        assert rig.at_venue() == {"AAPL": 15}
+        assert rig.source.batches == []
+
+    def test_a_loop_that_ends_while_another_process_holds_the_state_says_so(self, tmp_path: Path) -> None:
+        rig = Rig(store=TinyDbStore(tmp_path, clock=FixedClock(), lock_timeout_s=0.05))
+        theirs = ProcessLock(tmp_path / STATE_LOCK)
+        theirs.take_or_refuse(1)
+        with pytest.raises(BusyError):
+            run(rig, max_cycles=2)
+        theirs.drop()
 
     def test_a_state_that_cannot_be_written_stops_the_loop(self) -> None:
         rig = Rig(store=FailingStore(MemoryStore(), fail_at=2))
