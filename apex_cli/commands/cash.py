@@ -12,8 +12,9 @@ from apex_cli.app.resources import executor_lock, open_store
 from apex_cli.commands.options import Call, cash_amount, command
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.wording import money
+from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import Cell, Fields
+from apex_cli.presenters.screen.formats import money
 from apex_cli.settings.brokers import BrokerName
 
 
@@ -59,7 +60,7 @@ def cash(
         with store.transaction() as tx:
             move_cash(tx, flow, now)
         keep_account(store, after, now)
-    rows = (("Equity was", money(before.equity)), ("Equity is", money(after.equity)), ("Cash", money(after.cash)))
+    values = (("Equity was", before.equity), ("Equity is", after.equity), ("Cash", after.cash))
     data = {
         "amount": signed,
         "equity_before": before.equity,
@@ -67,4 +68,6 @@ def cash(
         "cash": after.cash,
         "reason": reason,
     }
-    out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
+    out.result(
+        data, (Fields(rows=tuple((label, Cell(f"{money(value)} {account_currency()}")) for label, value in values)),)
+    )

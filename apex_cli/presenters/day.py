@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, TradingMode
+from apex_cli.core.model.decision import RULE_UNKNOWN, DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.wording import account_currency, visible
@@ -224,7 +224,7 @@ def left_cell(status: DayTradeStatus) -> Cell:
     """Return the day trades left, in words."""
     remaining = status.remaining
     if not status.is_regime_known:
-        return Cell("rule unknown: nothing is opened", Tone.BAD)
+        return Cell(RULE_UNKNOWN, Tone.BAD)
     if remaining is None:
         return Cell("not counted")
     if remaining < 0:

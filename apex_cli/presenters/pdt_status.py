@@ -14,7 +14,7 @@ from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_half_day
 from apex_cli.core.model.base import named
-from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.decision import RULE_UNKNOWN, DayTradeStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.state.events.book_events import Imported
@@ -178,7 +178,9 @@ def _used(report: DayTradeReport) -> str:
 
 
 def remaining_cell(status: DayTradeStatus) -> Cell:
-    """Return what is left, in words."""
+    """Return what is left, in words; by a rule that is not known nothing is."""
+    if not status.is_regime_known:
+        return Cell(RULE_UNKNOWN, Tone.BAD)
     match status.remaining:
         case None:
             return Cell("not applicable")

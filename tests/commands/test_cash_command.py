@@ -31,6 +31,12 @@ def test_more_than_there_is_cannot_be_taken_out(demo: Path, apex_json: Callable[
 
 
 @pytest.mark.usefixtures("demo")
+def test_amounts_are_shown_with_cents(apex: Callable[..., Any]) -> None:
+    shown = apex("cash", "in", "10.1234").out
+    assert "Equity is   3,010.12 USD" in shown
+
+
+@pytest.mark.usefixtures("demo")
 def test_an_amount_that_many_read_as_thousands_moves_nothing(apex_json: Callable[..., Any]) -> None:
     answer = apex_json("cash", "in", "5.000")
     assert answer.status == 2

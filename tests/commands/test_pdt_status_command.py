@@ -142,12 +142,13 @@ class TestFrom:
         assert sorted(here.rglob("*")) == before
 
     def test_an_empty_file_is_an_unknown_account_that_may_not_open(
-        self, apex_json: Callable[..., Any], here: Path
+        self, apex: Callable[..., Any], apex_json: Callable[..., Any], here: Path
     ) -> None:
         (here / "s.yaml").write_text("order: {side: BUY, symbol: X, quantity: 1}\nas_of: 2026-11-24T10:00:00-05:00\n")
         data = apex_json("pdt-status", "--from", "s.yaml").data
         assert data["regimes"] == ["unknown"]
         assert data["order"]["decision"] == "block"
+        assert "rule unknown: nothing is opened" in apex("pdt-status", "--from", "s.yaml").out
 
     def test_as_of_comes_from_the_option_first_and_later_executions_are_left_out(
         self, apex_json: Callable[..., Any], situation: Callable[..., Path]

@@ -87,6 +87,10 @@ class Regime(StrEnum):
     UNKNOWN = "unknown"
 
 
+RULE_UNKNOWN = "rule unknown: nothing is opened"
+"""What is shown instead of the day trades left while no rule is known."""
+
+
 class DayTradeStatus(Value, frozen=True, kw_only=True):
     """The day-trade count a decision is gated on."""
 
