@@ -51,7 +51,7 @@ def should_adapt(lessons: Sequence[Lesson], *, fresh: int, last: datetime | None
     """
     if fresh < LEAST_TRADES or (last is not None and now - last < PAUSE):
         return False
-    wins = sum(1 for lesson in lessons if lesson.is_win)
+    wins = sum([lesson.is_win for lesson in lessons])
     return wins >= LEAST_OF_EACH and len(lessons) - wins >= LEAST_OF_EACH
 
 

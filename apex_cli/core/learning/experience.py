@@ -57,6 +57,7 @@ class LessonFacts:
         "_expected",
         "_sums",
         "has_all_parts",
+        "is_win",
         "key",
         "lesson",
         "numbers",
@@ -70,9 +71,10 @@ class LessonFacts:
         """Work out everything but what weights expected."""
         conditions = lesson.conditions
         self.lesson = lesson
+        self.is_win = lesson.is_win
         self.key = key_of(lesson)
         self.has_all_parts = conditions.parts.keys() >= DEFAULT_WEIGHTS.parts.keys()
-        self.numbers = numbers_of(conditions)
+        self.numbers = numbers_of(conditions.parts, conditions.traits)
         self.score = plain_score(conditions)
         self.weight = weight_of(lesson)
         self.weight_units = whole(self.weight * WEIGHT_UNIT)
@@ -162,9 +164,9 @@ class Numbers(NamedTuple):
     """Whether all of them have no more than four places, as scores and what the stages find do."""
 
 
-def numbers_of(conditions: EntryConditions) -> Numbers:
-    """Return the numbers by which entries are compared."""
-    known = sorted({**conditions.parts, **conditions.traits}.items())
+def numbers_of(parts: Mapping[str, Decimal], traits: Mapping[str, Decimal]) -> Numbers:
+    """Return the numbers by which entries are compared: components of the score, and what the stages found."""
+    known = sorted({**parts, **traits}.items())
     exact = [number * UNIT for _, number in known]
     units = [int(number) for number in exact]
     are_whole = units == exact

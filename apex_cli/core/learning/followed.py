@@ -252,7 +252,7 @@ def endings(state: State, bars: BarSource, now: datetime, courses: Courses | Non
     kept from look to look, and changed in place.
     """
     courses = {} if courses is None else courses
-    for name in courses.keys() - state.followed.keys():
+    for name in [name for name in courses if name not in state.followed]:
         del courses[name]
     found = []
     for name, row in state.followed.items():

@@ -201,9 +201,10 @@ class Learners:
         """Keep what followed signals taught, and see whether learning made results worse."""
         ends, self._ends = self._ends, []
         end_all(tx, ends, now)
-        if self._is_first_look and tx.learning.in_force(self._mode).adapts and tx.learning.newest:
-            if tx.learning.audited_seq != self._audit.after:
-                self._audit = AuditBook(tx.learning.audited_seq)
+        learning = tx.learning
+        if self._is_first_look and learning.newest and learning.in_force(self._mode).adapts:
+            if learning.audited_seq != self._audit.after:
+                self._audit = AuditBook(learning.audited_seq)
             audit = self._audit.look(tx.lessons, tx.audits)
             if audit is not None and audit.is_harmful:
                 suspend(tx, audit, now)
@@ -227,9 +228,10 @@ class Learners:
 
     def _adapt_markets(self, tx: State, now: datetime) -> None:
         self._adapt_values(tx, now)
+        known = tx.learning.market_at
         for market in MarketType:
             own = self._book.traded(market)
-            if not own.lessons and market not in tx.learning.market_at:
+            if not own.lessons and market not in known:
                 continue
             learning, before = tx.learning, weights_in_force(tx)
             fresh = len(own.after(learning.market_seq.get(market, 0)))
@@ -296,7 +298,7 @@ class Learners:
 
 def size_of(lessons: Sequence[Lesson]) -> int:
     """Return how many trades *lessons* are, five followed signals being one."""
-    followed = sum(1 for lesson in lessons if lesson.is_followed)
+    followed = sum([lesson.is_followed for lesson in lessons])
     return len(lessons) - followed + followed // FOLLOWED_PER_TRADE
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import dist
-from operator import itemgetter, mul, sub
+from operator import itemgetter, mul
 from typing import NamedTuple
 
 from apex_cli.core.learning.expectation import value_at
@@ -21,11 +21,10 @@ from apex_cli.core.learning.experience import (
     LessonFacts,
     Numbers,
     facts_of,
-    numbers_of,
 )
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
-from apex_cli.core.model.lesson import EntryConditions, Lesson
+from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.state.tables import Table, TableReader
 
@@ -101,7 +100,7 @@ class SimilarTrades:
 
     def edge_of(
         self,
-        conditions: EntryConditions,
+        numbers: Numbers,
         lessons: Table[Lesson],
         *,
         strategy: str,
@@ -119,7 +118,7 @@ class SimilarTrades:
         bonus = 1 + 0.25 * expected R, within 0.85 and 1.25.
 
         Args:
-            conditions: of the entry that is thought of.
+            numbers: of the entry that is thought of.
             lessons: of the state.
             strategy: name of the strategy.
             side: of the position that would be opened.
@@ -136,7 +135,7 @@ class SimilarTrades:
         recent = self._facts[kind][bisect_left(self._ends[kind], (now - EXPIRY, -1)) :]
         if last is not None:
             recent = [facts for facts in recent if facts.lesson.seq <= last]
-        near = nearest(numbers_of(conditions), recent)
+        near = nearest(numbers, recent)
         if effective_size([closeness for closeness, _ in near]) < LEAST_SIMILAR:
             return None
         return _edge(near, weights, strategy)
@@ -145,19 +144,26 @@ class SimilarTrades:
 def nearest(own: Numbers, recent: Sequence[LessonFacts]) -> list[tuple[Exact, LessonFacts]]:
     """Return the nearest forty, the nearest first, and what they count: ``CLOSE`` where nothing differs."""
     found = []
+    names, units, is_whole = own
     for facts in recent:
         other = facts.numbers
-        mine, its = (own.units, other.units) if own.names == other.names else _shared(own, other)
-        if own.are_whole and other.are_whole:
-            apart = dist(mine, its)
+        if is_whole and other.are_whole and other.names == names:
+            apart = dist(units, other.units)
             total: Exact = round(apart * apart)
+            size = len(units)
         else:
-            total = sum([each * each for each in map(sub, mine, its)])
-        size = len(mine)
+            total, size = _apart(own, other)
         if size >= LEAST_SHARED and total < NEAR_UNITS * size:
             found.append((total / size, facts.lesson.seq, total, size, facts))
     found.sort(key=itemgetter(0, 1))
     return [(_closeness(total, size, facts.lesson), facts) for _, _, total, size, facts in found[:MOST_NEIGHBOURS]]
+
+
+def _apart(own: Numbers, other: Numbers) -> tuple[Exact, int]:
+    """Return the sum of squares that the numbers which both have differ by, in units, and how many these are."""
+    known = dict(zip(other.names, other.units, strict=True))
+    apart = [unit - known[name] for name, unit in zip(own.names, own.units, strict=True) if name in known]
+    return sum([each * each for each in apart]), len(apart)
 
 
 def _closeness(total: Exact, size: int, lesson: Lesson) -> Exact:
@@ -167,15 +173,7 @@ def _closeness(total: Exact, size: int, lesson: Lesson) -> Exact:
     return near * (FOLLOWED_TENTHS if lesson.is_followed else 10)
 
 
-def _shared(one: Numbers, other: Numbers) -> tuple[Sequence[Exact], Sequence[Exact]]:
-    """Return the numbers that both have."""
-    known = dict(zip(other.names, other.units, strict=True))
-    both = [(value, known[name]) for name, value in zip(one.names, one.units, strict=True) if name in known]
-    return [value for value, _ in both], [value for _, value in both]
-
-
 def _edge(near: Sequence[tuple[Exact, LessonFacts]], weights: Weights, strategy: str) -> Edge:
-    rows = [facts.lesson for _, facts in near]
     counts = [closeness * facts.weight_units for closeness, facts in near]
     total = Decimal(sum(counts))
     beyond = Decimal(sum(map(mul, counts, [facts.beyond(weights) for _, facts in near])))
@@ -183,7 +181,7 @@ def _edge(near: Sequence[tuple[Exact, LessonFacts]], weights: Weights, strategy:
     value = value_at(weights, near[0][1].key)
     expected = (value + found).quantize(PLACES)
     bonus = min(max(ONE + GAIN * expected, LOWEST), HIGHEST).quantize(PLACES)
-    wins = sum([row.is_win for row in rows])
-    mean = sum([row.r for row in rows], ZERO) / len(rows)
-    why = f"{len(rows)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
+    wins = sum([facts.is_win for _, facts in near])
+    mean = sum([facts.lesson.r for _, facts in near], ZERO) / len(near)
+    why = f"{len(near)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
     return Edge(bonus, expected, why, found.quantize(PLACES))

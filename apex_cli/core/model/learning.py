@@ -55,7 +55,7 @@ class LearningMode(StrEnum):
     @property
     def adapts(self) -> bool:
         """Return whether what is learned changes the order."""
-        return self in {LearningMode.ADAPT, LearningMode.PROTECT}
+        return self is LearningMode.ADAPT or self is LearningMode.PROTECT
 
 
 class LearningLimits(Value, frozen=True, kw_only=True):

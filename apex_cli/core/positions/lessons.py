@@ -38,7 +38,7 @@ TRAITS = (
 def number_in(metadata: dict[str, str | int | float | bool | None], name: str) -> Decimal | None:
     """Return a finite number from a signal's metadata; None where it is missing."""
     found = metadata.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if found is None or isinstance(found, bool) or not isinstance(found, int | float):
         return None
     number = Decimal(repr(found))
     return number if number.is_finite() else None
@@ -52,22 +52,29 @@ def fraction_in(metadata: dict[str, str | int | float | bool | None], name: str)
 
 def prediction_in(metadata: dict[str, str | int | float | bool | None]) -> tuple[int, Decimal] | None:
     """Return the predicted direction, 1 or -1, and its probability; None when one of them is missing."""
-    direction, probability = metadata.get("predictor_direction"), fraction_in(metadata, "predictor_probability")
-    if direction not in (1, -1) or isinstance(direction, bool) or probability is None:
+    direction = metadata.get("predictor_direction")
+    if direction not in (1, -1) or isinstance(direction, bool):
+        return None
+    probability = fraction_in(metadata, "predictor_probability")
+    if probability is None:
         return None
     return (1 if direction == 1 else -1), probability
+
+
+def traits_in(metadata: dict[str, str | int | float | bool | None]) -> dict[str, Decimal]:
+    """Return the numbers of the stages that a signal's metadata holds."""
+    return {name: value for name in TRAITS if name in metadata and (value := fraction_in(metadata, name)) is not None}
 
 
 def entry_conditions(opportunity: Opportunity) -> EntryConditions:
     """Return what a learner will want to know of an entry on *opportunity*."""
     metadata = opportunity.signal.metadata
-    traits = {name: value for name in TRAITS if name in metadata and (value := fraction_in(metadata, name)) is not None}
     direction, probability = prediction_in(metadata) or (None, None)
     return EntryConditions(
         score=opportunity.opportunity_score,
         weights_version=opportunity.weights_version,
         parts={part.name: part.value for part in opportunity.breakdown},
-        traits=traits,
+        traits=traits_in(metadata),
         predictor_direction=direction,
         predictor_probability=probability,
         predictor_target_first=fraction_in(metadata, "predictor_target_first"),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.analysis.correlation import Moves
 from apex_cli.core.learning.expectation import expectation, value_key
+from apex_cli.core.learning.experience import numbers_of
 from apex_cli.core.learning.patterns import Edge, SimilarTrades
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure
@@ -28,7 +29,7 @@ from apex_cli.core.model.signal import (
 )
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, Clock, StateStore
-from apex_cli.core.positions.lessons import entry_conditions, number_in
+from apex_cli.core.positions.lessons import number_in, traits_in
 from apex_cli.core.signals.score_factors import (
     CONFLUENCE,
     Arrival,
@@ -129,7 +130,9 @@ def with_edge(plain: Opportunity, context: RankingContext, edge: Edge) -> Opport
         plain,
         opportunity_score=_total(values, context.weights, factors),
         factors=factors,
-        expected=_expected(plain.signal, context, plain.plain_score or ZERO, values, edge),
+        expected=_expected(plain.signal, context, plain.plain_score or ZERO, values, edge)
+        if edge.beyond
+        else plain.expected,
     )
 
 
@@ -223,7 +226,7 @@ class OpportunityRanker:
         if not context.orders or not state.lessons:
             return plain
         edge = self._similar.edge_of(
-            entry_conditions(plain),
+            numbers_of({part.name: part.value for part in plain.breakdown}, traits_in(signal.metadata)),
             state.lessons,
             strategy=signal.strategy,
             side=_side_of(signal),
@@ -236,24 +239,27 @@ class OpportunityRanker:
     def context(self, signal: Signal, exposures: Sequence[Exposure], state: State, now: datetime) -> RankingContext:
         """Return what the score of *signal* is made from at *now*."""
         side = _side_of(signal)
-        others = tuple(exposure for exposure in exposures if exposure.key != signal.instrument.key)
-        context = RankingContext(
+        key = signal.instrument.key
+        others = tuple([exposure for exposure in exposures if exposure.key != key])
+        learning = state.learning
+        weights, version, learned = DEFAULT_WEIGHTS, 0, None
+        if learning.version and self._mode is not LearningMode.OFF:
+            learned = state.weights[str(learning.version)].weights
+            if learning.suspended_at is None:
+                weights, version = learned, learning.version
+        return RankingContext(
             now=now,
-            same_side=sum(1 for exposure in exposures if exposure.side is side),
+            same_side=sum([exposure.side is side for exposure in exposures]),
             max_positions=self._max_positions,
             exposures=others,
             arrivals=self._arrivals(state),
             dollar_volume=None if number_in(signal.metadata, DOLLAR_VOLUME) else self._dollar_volume(signal, now),
             correlations=self._correlations(signal, others, now),
-            orders=state.learning.in_force(self._mode).adapts,
+            weights=weights,
+            weights_version=version,
+            learned=learned,
+            orders=learning.in_force(self._mode).adapts,
         )
-        version = state.learning.version
-        if self._mode is LearningMode.OFF or not version:
-            return context
-        weights = state.weights[str(version)].weights
-        if state.learning.suspended_at is not None:
-            return replace(context, learned=weights)
-        return replace(context, weights=weights, weights_version=version)
 
     def _hear(self, signal: Signal, now: datetime) -> None:
         self._heard = {name: each for name, each in self._heard.items() if now - each.seen_at <= LONGEST_REACH}

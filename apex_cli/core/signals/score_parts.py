@@ -102,8 +102,8 @@ def confidence_part(signal: Signal) -> Part:
     present = {name: value for name, value in found.items() if value is not None}
     if not present:
         return Part(ZERO, "no confidence is given: 0")
-    total = sum((CONFIDENCE_SHARES[name] for name in present), ZERO)
-    value = sum((CONFIDENCE_SHARES[name] * each for name, each in present.items()), ZERO) / total
+    total = sum([CONFIDENCE_SHARES[name] for name in present], ZERO)
+    value = sum([CONFIDENCE_SHARES[name] * each for name, each in present.items()], ZERO) / total
     absent = [name for name in found if name not in present]
     note = f"confidence without {' and '.join(absent)}: the others count for it" if absent else ""
     return Part(_unit(value), note)

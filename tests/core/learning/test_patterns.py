@@ -28,7 +28,8 @@ def conditions(trend: str = "0.5", timing: str = "0.5") -> EntryConditions:
 def edge(lessons: list[Lesson], **changes: Any) -> Edge | None:
     asked = {"strategy": "breakout", "side": PositionSide.LONG, "now": START + timedelta(days=1), **changes}
     rows = {lesson.round_trip_id: lesson for lesson in lessons}
-    return SimilarTrades().edge_of(conditions(), Table("lessons", Lesson, rows), **asked)
+    own = conditions()
+    return SimilarTrades().edge_of(numbers_of(own.parts, own.traits), Table("lessons", Lesson, rows), **asked)
 
 
 def similar(lesson: Any, count: int, r: str = "2", **changes: Any) -> list[Lesson]:
@@ -139,7 +140,7 @@ def test_the_nearest_are_those_of_the_smallest_mean_square_difference(
     measured = [(plain_distance(own, row), seq) for seq, row in enumerate(rows)]
     expected = sorted((found, seq) for found, seq in measured if found is not None and found < D("0.04"))[:40]
     counts = [((1 - found / D("0.04")) * CLOSE, seq) for found, seq in expected]
-    assert [(closeness, each.lesson.seq) for closeness, each in nearest(numbers_of(made[0]), facts)] == counts
+    assert [(closeness, each.lesson.seq) for closeness, each in nearest(numbers_of(own, {}), facts)] == counts
 
 
 class TestOutcomes:
