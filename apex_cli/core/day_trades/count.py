@@ -111,12 +111,13 @@ class RunningCount:
 
     def opened_in(self, session: date) -> tuple[str, ...]:
         """Return the securities whose closing, in *session*, would be a day trade."""
-        return tuple(sorted(key for key, flow in self._flows.items() if flow.is_opened_in(session)))
+        return tuple(sorted([key for key, flow in self._flows.items() if flow.is_opened_in(session)]))
 
     def forget(self, before: str) -> None:
         """Drop the counts of sessions before the date *before*, YYYY-MM-DD; what is held stays known."""
         for flow in self._flows.values():
-            flow.forget(before)
+            if flow.counts or flow.uncertain:
+                flow.forget(before)
 
     def count(self) -> DayTradeCount:
         """Return the day trades so far, in the sessions that were not forgotten."""

@@ -130,7 +130,7 @@ class DayTradeFlow:
         if session != self.session or not self.held:
             return False
         closing = _LONG if self.held > ZERO else _SHORT
-        return any(opened & closing for opened in self.states)
+        return any(map(closing.__and__, self.states))
 
     def forget(self, before: str) -> None:
         """Drop the counts of sessions before the date *before*, YYYY-MM-DD."""
@@ -156,10 +156,10 @@ class DayTradeFlow:
 
     def _settle(self) -> None:
         """Write down the running session's count."""
-        least = min(low for low, _ in self.states.values())
-        most = max(high for _, high in self.states.values())
         if self.session is None:
             return
+        least = min([low for low, _ in self.states.values()])
+        most = max([high for _, high in self.states.values()])
         session = self.session.isoformat()
         self.counts.pop(session, None)
         self.uncertain.pop(session, None)

@@ -81,13 +81,13 @@ def prune(state: State, now_session: date) -> None:
 def _prune_fills(state: State, cutoff: datetime) -> None:
     """Drop old fills of securities that were flat since; look only at those where a fill came, or became old."""
     fills = state.fills
-    changed = [new for _, _, new in state.fill_reader.changes(fills) if new is not None]
-    due = [*changed, *fills.older_than(cutoff, since=state.fills_pruned_before)]
-    state.fills_pruned_before = cutoff
+    changed = {new.instrument.key for _, _, new in state.fill_reader.changes(fills) if new is not None}
+    since, state.fills_pruned_before = state.fills_pruned_before, cutoff
+    old = fills.older_than(cutoff)
+    due = [fill for fill in old if since is None or fill.filled_at >= since or fill.instrument.key in changed]
     for key in dict.fromkeys([fill.instrument.key for fill in due]):
         rows = in_order([fill for fill in fills.values() if fill.instrument.key == key])
-        if rows and rows[0].filled_at < cutoff:
-            _prune_holding(state, key, rows, cutoff)
+        _prune_holding(state, key, rows, cutoff)
 
 
 def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> None:
@@ -107,7 +107,7 @@ def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) 
 def _held_before(row: PositionRecord | None, fills: list[Fill]) -> Decimal:
     """Return the signed quantity before *fills*: what is held now, less what they changed."""
     now = row.position.quantity * row.position.side.sign if row else ZERO
-    return now - sum((fill.quantity * fill.side.sign for fill in fills), ZERO)
+    return now - sum([fill.quantity * fill.side.sign for fill in fills], ZERO)
 
 
 def _last_flat(held: Decimal, fills: list[Fill]) -> int:
@@ -125,7 +125,7 @@ def _prune_history(state: State, cutoff: datetime) -> None:
 
     Without that a sale of what was bought earlier would look like a short.
     """
-    if not state.history_fills.older_than(cutoff):
+    if not state.history_fills or not state.history_fills.older_than(cutoff):
         return
     for rows in by_security(state.history_fills.values()).values():
         executions = [row for row in rows if isinstance(row, Execution)]
@@ -198,8 +198,8 @@ def _prune_approvals(state: State, cutoff: datetime) -> None:
 
 def _prune_orders_and_brackets(state: State, cutoff: datetime) -> None:
     in_use = {row.position.bracket_id for row in state.positions.values()}
-    in_use.update(row.order.bracket_id for row in state.orders.open())
-    in_use.update(row.bracket_id for row in state.approvals.values() if row.bracket_id)
+    in_use |= {row.order.bracket_id for row in state.orders.open()}
+    in_use |= {row.bracket_id for row in state.approvals.values() if row.bracket_id}
     for name in [n for n, r in state.orders.items() if r.updated_at < cutoff and r.order.bracket_id not in in_use]:
         del state.orders[name]
     _prune_brackets(state, cutoff, in_use)
@@ -210,7 +210,7 @@ def _prune_brackets(state: State, cutoff: datetime, in_use: set[str]) -> None:
     ended = [name for name, row in state.brackets.items() if row.created_at < cutoff and row.bracket_id not in in_use]
     if ended:
         named = {record.order.bracket_id for record in state.orders.values()}
-        named.update(fill.bracket_id for fill in state.fills.values())
+        named |= {fill.bracket_id for fill in state.fills.values()}
         for name in ended:
             if name not in named:
                 del state.brackets[name]

@@ -93,18 +93,20 @@ def _rejoin(order: WorkingOrder, desk: Desk) -> None:
 def forget(desk: Desk, before: datetime) -> None:
     """Drop fills before *before*, and final orders last touched before it whose relatives are final too."""
     desk.ledger.fills = [fill for fill in desk.ledger.fills if fill.filled_at >= before]
-    kept = {order.order.parent_id or order.id for order in desk.orders.values() if _is_needed(order, before)}
-    for name, order in list(desk.orders.items()):
-        if (order.order.parent_id or name) in kept or _group_is_needed(order, before):
+    kept, old = set(), []
+    for order in desk.orders.values():
+        if order.status is WORKING or order.updated_at >= before:
+            kept.add(order.order.parent_id or order.id)
+        else:
+            old.append(order)
+    for order in old:
+        if (order.order.parent_id or order.id) in kept or _group_is_needed(order, before):
             continue
-        del desk.orders[name]
+        del desk.orders[order.id]
         if order.group is not None:
             desk.groups.pop(order.group.name, None)
 
 
-def _is_needed(order: WorkingOrder, before: datetime) -> bool:
-    return order.status is WORKING or order.updated_at >= before
-
-
 def _group_is_needed(order: WorkingOrder, before: datetime) -> bool:
-    return order.group is not None and any(_is_needed(leg, before) for leg in order.group.legs)
+    legs = () if order.group is None else order.group.legs
+    return any(leg.status is WORKING or leg.updated_at >= before for leg in legs)
