@@ -25,8 +25,12 @@ LEAST_RETURNS = 20
 """Returns two histories must share to be compared."""
 
 PLACES = 4
+UNITS = 10**PLACES
 MARGIN = 1e-9
 """More than what sums of floats are off by."""
+
+SURE = 0.5 - MARGIN * UNITS
+"""How far from a number of four places, in units of the last one, a sum of floats surely rounds to it."""
 
 FLAT = 0.01
 """Part of the squares of returns that their distances from the mean have at least, where sums of floats are used."""
@@ -79,10 +83,10 @@ class Moves:
         places, or to nothing with its sign, the exact sums decide.
         """
         if self._returns is not None and other._returns is not None and self._mark == other._mark:
-            near = _near(self._returns, other._returns)
-            least = round(near - MARGIN, PLACES)
-            if least and least == round(near + MARGIN, PLACES):
-                return Decimal(repr(least))
+            near = _near(self._returns, other._returns) * UNITS
+            whole = round(near)
+            if whole and abs(near - whole) < SURE:
+                return Decimal(repr(whole / UNITS))
         if self.closes[0] != other.closes[0] or len(self.closes[0]) <= LEAST_RETURNS:
             return correlation_of_closes(self.closes, other.closes)
         return _rounded(_coefficient(self.distances(), other.distances()))

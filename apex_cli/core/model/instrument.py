@@ -175,7 +175,7 @@ class Instrument(Value, frozen=True, kw_only=True, gc=True, dict=True):
         """True for an option that names no contract: it can be rehearsed in simulation, and no broker takes it."""
         return self.market_type is MarketType.OPTIONS and not self.expiry and not self.strike
 
-    @property
+    @cached_property
     def bars_name(self) -> str:
         """Name of its price history: that of the security itself, of an option that of its underlying."""
         return self.symbol if self.market_type is not MarketType.EQUITY else self.key

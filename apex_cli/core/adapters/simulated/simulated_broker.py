@@ -124,6 +124,7 @@ class SimulatedBroker:
         """What the account owns, owes or trades in, besides its own currency."""
 
         self._bars = bars
+        self._newest = _newest_of(bars)
         self._option_bar = option_bar
         self._buying_power_multiple = buying_power_multiple
         self._session_of = session_of
@@ -458,8 +459,7 @@ class SimulatedBroker:
         Raises:
             StateError: the books could not be written.
         """
-        source = self._bars
-        last = [_newest(source, name, end) for name in self.followed] if source else ()
+        last = [self._newest(name, end) for name in self.followed]
         self._play(end, sorted([bar for bar in last if bar is not None and bar.end == end], key=PLAY_ORDER))
 
     @property
@@ -637,9 +637,9 @@ def _day_of(start: datetime) -> date:
     return start.astimezone(NEW_YORK).date()
 
 
-def _newest(source: BarSource, symbol: str, until: datetime) -> Bar | None:
-    """Return the last bar that ended by *until*; a source that finds it alone is asked for no others."""
+def _newest_of(source: BarSource | None) -> Callable[[str, datetime], Bar | None]:
+    """Return what finds the last bar of a symbol that ended by a time; a source that finds it alone does so."""
     find: Callable[[str, datetime], Bar | None] | None = getattr(source, "newest", None)
     if find is not None:
-        return find(symbol, until)
-    return next(iter(source.bars(symbol, until=until)[-1:]), None)
+        return find
+    return lambda symbol, until: next(iter(source.bars(symbol, until=until)[-1:]), None) if source else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import itemgetter, mul
 from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
@@ -78,10 +78,14 @@ class ExactNumbers(NamedTuple):
             return digits
         return [each * TENS[places - has] for each, has in zip(digits, self.places[rows].tolist(), strict=True)]
 
-    def decimals(self) -> list[Decimal]:
-        """Return the numbers as they were written."""
-        units = map(UNITS.__getitem__, self.places.tolist())
-        return list(map(mul, map(Decimal, self.digits.tolist()), units))
+    def decimals(self, rows: slice, span: tuple[int, int]) -> list[Decimal]:
+        """Return the numbers of *rows* as they were written; all lie within *span*."""
+        digits = map(Decimal, self.digits[rows].tolist())
+        if span == (0, 0):
+            return list(digits)
+        least, most = span
+        units = repeat(UNITS[most]) if least == most else map(UNITS.__getitem__, self.places[rows].tolist())
+        return list(map(mul, digits, units))
 
     def floats(self, into: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return the nearest floats, written *into* an array where one is given."""
@@ -177,7 +181,8 @@ class ColumnData(NamedTuple):
         return found
 
     def _values(self, rows: slice) -> Iterator[Bar]:
-        columns = [numbers.part(rows).decimals() for numbers in self.numbers]
+        spans = self.column_spans()
+        columns = [numbers.decimals(rows, span) for numbers, span in zip(self.numbers, spans, strict=True)]
         times = (map(moment, self.starts[rows].tolist()), map(moment, self.ends[rows].tolist()))
         prices = (cast("list[Price]", column) for column in columns[:-1])
         for start, end, opening, high, low, close, volume in zip(*times, *prices, columns[-1], strict=True):
@@ -319,14 +324,15 @@ class BarColumns(Sequence[Bar]):
     def __getitem__(self, at: int | slice) -> Bar | Sequence[Bar]:
         """Return one bar, or a part of them; a part with steps is made at once."""
         if isinstance(at, slice):
-            first, last, step = at.indices(len(self))
+            first, last, step = at.indices(self._last - self._first)
             if step != 1:
                 return tuple(self[each] for each in range(first, last, step))
             return BarColumns(self._data, self._first + first, self._first + last)
         number = at + (self._last if at < 0 else self._first)
         if not self._first <= number < self._last:
             raise IndexError(at)
-        return self._data.bar(number)
+        made = self._data.made
+        return (made[number] if made else None) or self._data.bar(number)
 
     def part(self, first: int, last: int) -> BarColumns:
         """Return the bars from *first* up to *last*, which lie within these."""

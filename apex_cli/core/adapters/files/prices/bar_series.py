@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
@@ -72,8 +73,13 @@ NO_BARS = Series((), ())
 
 def ended_by(series: Series, at: datetime) -> int:
     """Return how many bars of *series* have ended by *at*."""
-    search: Callable[[datetime], int] | None = getattr(series.ends, "by", None)
-    return bisect_right(series.ends, at) if search is None else search(at)
+    return search_of(series.ends)(at)
+
+
+def search_of(ends: Sequence[datetime]) -> Callable[[datetime], int]:
+    """Return what finds how many of *ends* have come by a time."""
+    search: Callable[[datetime], int] | None = getattr(ends, "by", None)
+    return partial(bisect_right, ends) if search is None else search
 
 
 class _Timed(NamedTuple):

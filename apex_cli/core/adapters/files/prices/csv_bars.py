@@ -20,6 +20,7 @@ from apex_cli.core.adapters.files.prices.bar_series import (
     ended_by,
     is_pair,
     make_series,
+    search_of,
     without_splits,
 )
 from apex_cli.core.adapters.files.prices.bar_store import BarStore
@@ -154,15 +155,16 @@ class CsvBars:
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
         """Return bars with ``after < bar.end <= until``, oldest first; none for an unknown symbol."""
         series = self._series.get(symbol) or self._load(symbol)
-        first = ended_by(series, after) if after is not None else 0
-        last = ended_by(series, until) if until is not None else len(series.ends)
+        ended = search_of(series.ends)
+        first = ended(after) if after is not None else 0
+        last = ended(until) if until is not None else len(series.ends)
         part: Callable[[int, int], Sequence[Bar]] | None = getattr(series.bars, "part", None)
         return series.bars[first:last] if part is None else part(first, last)
 
     def newest(self, symbol: str, until: datetime) -> Bar | None:
         """Return the last bar that ended by *until*; None where there is none, as for an unknown symbol."""
         series = self._series.get(symbol) or self._load(symbol)
-        number = ended_by(series, until)
+        number = search_of(series.ends)(until)
         return series.bars[number - 1] if number else None
 
     def moments(self, *, after: datetime, until: datetime) -> Sequence[datetime]:
