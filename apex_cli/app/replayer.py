@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from apex_cli.app.compose import (
+    Execution,
     make_execution,
     make_learners,
     make_position_chores,
@@ -236,7 +237,7 @@ class Replay:
         self._number = 0
         management = settings.management
         self._splits = self._bars.unknown_splits()
-        keeper = SplitKeeper(self._bars.unknown_split, closer=execution.closer, store=self._store, clock=self._clock)
+        keepers = self._make_split_keepers(execution)
         self._has_time_rules = any(plan.closes for plan in (management, *management.strategies.values()))
         self._learns = settings.learning.mode is not LearningMode.OFF
         own_stages = (*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages
@@ -251,9 +252,9 @@ class Replay:
             gatherer=gatherer,
             make_ranker=partial(make_ranker, settings, self._clock, self._store, self._bars),
             sources=sources,
-            stages=(keeper, *own_stages),
+            stages=(*keepers, *own_stages),
             chores=(
-                keeper,
+                *keepers,
                 *make_position_chores(
                     execution, gatherer, store=self._store, clock=self._clock, limits=settings.limits
                 ),
@@ -265,6 +266,13 @@ class Replay:
             window=timedelta(seconds=settings.ranking.window_s),
             announces=False,
         )
+
+    def _make_split_keepers(self, execution: Execution) -> Sequence[SplitKeeper]:
+        """Return who ends what stands on prices before an unknown split; nobody where no bars show one."""
+        if not self._splits:
+            return ()
+        find = self._bars.unknown_split
+        return (SplitKeeper(find, closer=execution.closer, store=self._store, clock=self._clock),)
 
     def _hear(self, event: Event) -> None:
         self._recorder.on_event(event)
