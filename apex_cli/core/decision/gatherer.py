@@ -293,6 +293,7 @@ class Gatherer:
         """Return whether a market trades; worked out once for all that is asked of it at one moment."""
         if self._status is None or self._status[0] != (market_type, now):
             market = market_status(market_type, now)
-            market = replace(market, is_certain=True) if self._follows_bars else market
+            if self._follows_bars and not market.is_certain:
+                market = replace(market, is_certain=True)
             self._status = ((market_type, now), market)
         return self._status[1]

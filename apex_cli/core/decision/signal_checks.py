@@ -12,7 +12,7 @@ from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_
 from apex_cli.core.market.ticks import levels_on_ticks
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check
-from apex_cli.core.model.instrument import Instrument, OptionRight
+from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
@@ -171,6 +171,8 @@ def confidence_min(ctx: CheckContext) -> Check:
 
 def option_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
     """Return what the end of an option obliges to, and where it ends on another day than its name says."""
+    if ctx.signal.instrument.market_type is not MarketType.OPTIONS:
+        return ()
     return tuple(filter(None, (_last_session_warning(ctx), _assignment_warning(ctx))))
 
 

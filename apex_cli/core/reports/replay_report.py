@@ -236,7 +236,8 @@ class Recorder:
             if report.outcome is SignalOutcome.INVALID:
                 self.problems += [f"{report.where}: {reason.message}" for reason in report.reasons]
             if report.outcome is not SignalOutcome.EXECUTED:
-                self.refusals.update(reason.code for reason in report.reasons)
+                for reason in report.reasons:
+                    self.refusals[reason.code] += 1
 
     def report(self, state: State, *, symbols: Sequence[str], bars: int, seed: int, fill: ReplayFill) -> ReplayReport:
         """Return the sums; there was at least one step."""
