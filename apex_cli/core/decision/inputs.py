@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -223,10 +224,10 @@ def exposures_of(state: State) -> tuple[Exposure, ...]:
 
 def _open_orders(state: State) -> tuple[dict[str, list[OrderRecord]], list[OrderRecord]]:
     """Return the orders that may still fill by security, and the entries among them."""
-    by_key: dict[str, list[OrderRecord]] = {}
+    by_key: defaultdict[str, list[OrderRecord]] = defaultdict(list)
     entries: list[OrderRecord] = []
     for record in state.orders.open():
-        by_key.setdefault(record.order.instrument.key, []).append(record)
+        by_key[record.order.instrument.key].append(record)
         if record.order.role is OrderRole.ENTRY:
             entries.append(record)
     return by_key, entries

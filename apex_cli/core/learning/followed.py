@@ -152,14 +152,12 @@ class Course:
 
     def go_on(self, bars: Sequence[Bar], now: datetime) -> Result | None:
         """Return what ``result_of`` says of *bars*, which go on where they ended at the last look."""
-        fresh = iter(bars[max(self._met - 1, 0) :])
-        if self._met and next(fresh, None) != self._last:
+        if self._met and (self._met > len(bars) or bars[self._met - 1] != self._last):
             self._start_over()
-            fresh = iter(bars)
-        for bar in fresh:
+        for number in range(self._met, len(bars)):
+            self._last = bar = bars[number]
             self._met += 1
             found = self._meet(bar)
-            self._last = bar
             if found is not None:
                 return found
         return self._at_the_end(now)

@@ -174,8 +174,9 @@ class Learners:
             state.learning = replace(state.learning, outcomes_seq=self._heard_seq)
 
     def _rests(self, state: State) -> bool:
-        is_blank = not state.lessons and not state.learning.newest
-        return self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank
+        learning = state.learning
+        is_blank = not state.lessons and not learning.newest
+        return self._mode is LearningMode.OFF or learning.frozen_at is not None or is_blank
 
     def _report_outcomes(self, state: State, hook: OutcomeHook, now: datetime) -> None:
         """Let *hook* hear of what is new, with no transaction open: it may take its time, or fail, or be killed.

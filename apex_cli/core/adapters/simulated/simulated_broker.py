@@ -151,6 +151,9 @@ class SimulatedBroker:
         self._rolled_at: datetime | None = None
         """The last moment at which sessions and orders that ended were looked for."""
 
+        self._account: tuple[tuple[Usd, Usd], AccountSnapshot] | None = None
+        """What was answered last, and the worth that it was made from."""
+
         self._followed: tuple[int, frozenset[str]] = (-1, frozenset())
         """Names of the bars that are followed, and after how many changes of the venue."""
 
@@ -278,16 +281,20 @@ class SimulatedBroker:
         now = self._clock.now()
         self._roll(now)
         self._take_rates(now)
-        equity, gross_value = self._ledger.worth()
-        buying_power = equity * self._buying_power_multiple - gross_value
-        return AccountSnapshot(
-            equity=equity,
-            cash=self._ledger.total_cash,
-            buying_power=Usd(max(buying_power, ZERO)),
-            taken_at=now,
-            prior_close_equity=self._prior_close_equity,
-            is_simulated=True,
-        )
+        worth, known = self._ledger.worth(), self._account
+        if known is None or known[0] is not worth or known[1].taken_at != now:
+            equity, gross_value = worth
+            buying_power = equity * self._buying_power_multiple - gross_value
+            account = AccountSnapshot(
+                equity=equity,
+                cash=self._ledger.total_cash,
+                buying_power=Usd(max(buying_power, ZERO)),
+                taken_at=now,
+                prior_close_equity=self._prior_close_equity,
+                is_simulated=True,
+            )
+            known = self._account = worth, account
+        return known[1]
 
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders and fills of the last sessions, and every position; nothing while the books are behind.
