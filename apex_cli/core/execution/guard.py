@@ -31,7 +31,6 @@ from apex_cli.core.positions.protection import (
     entries_after_exit,
     exit_facts,
     held_on_both_sides,
-    is_same_fact,
     is_unsure,
     last_refusal,
     newest_stop,
@@ -189,8 +188,9 @@ class Guard:
     def _is_sound(self, key: str) -> bool:
         """Return whether nothing is to be done about *key*: worked out again only when something of it changed."""
         state = self._store.view()
-        facts = exit_facts(state, key)
-        if is_same_fact(self._sound.get(key), facts):
+        known = self._sound.get(key)
+        facts = exit_facts(state, key, known)
+        if facts is known:
             return True
         self._sound.pop(key, None)
         if not has_nothing_amiss(facts):

@@ -33,7 +33,7 @@ from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
-from apex_cli.core.positions.protection import ExitFacts, exit_facts, is_same_fact, is_unsure, orders_of
+from apex_cli.core.positions.protection import ExitFacts, exit_facts, is_unsure, orders_of
 from apex_cli.core.state.events.management_events import (
     EntryEnd,
     EntryEnded,
@@ -92,8 +92,9 @@ class Manager:
             self._complete = {key: facts for key, facts in self._complete.items() if key in state.positions}
         for key in list(state.positions):
             may_lack_target = is_new or self._attempts.has_failed(f"target {key}")
-            facts = exit_facts(self._store.view(), key) if may_lack_target else None
-            if facts is not None and is_same_fact(self._complete.get(key), facts):
+            known = self._complete.get(key)
+            facts = exit_facts(self._store.view(), key, known) if may_lack_target else None
+            if facts is known:
                 facts = None
             if facts is not None or self._moves_stops:
                 changed = await self._tend_one(key, facts, now) or changed

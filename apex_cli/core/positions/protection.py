@@ -316,23 +316,17 @@ class ExitFacts(NamedTuple):
     orders: list[OrderRecord]
 
 
-def exit_facts(state: State, key: str) -> ExitFacts:
-    """Return what the exits of one security depend on, to see whether anything changed since they were looked at."""
+def exit_facts(state: State, key: str, known: ExitFacts | None = None) -> ExitFacts:
+    """Return what the exits of one security depend on: *known* itself, as it was looked at, where nothing changed."""
     row: PositionRecord | None = state.positions.get(key)
     position = None if row is None else row.position
     bracket = None if position is None else state.brackets.get(position.bracket_id)
-    return ExitFacts(position, state.locks.get(key), bracket, list(state.orders.of(key)))
-
-
-def is_same_fact(known: ExitFacts | None, facts: ExitFacts) -> bool:
-    """Return whether *facts* are what was *known*."""
-    return (
-        known is not None
-        and known.position is facts.position
-        and known.lock is facts.lock
-        and known.bracket is facts.bracket
-        and known.orders == facts.orders
-    )
+    lock, orders = state.locks.get(key), list(state.orders.of(key))
+    if known is not None:
+        old_position, old_lock, old_bracket, old_orders = known
+        if position is old_position and lock is old_lock and bracket is old_bracket and orders == old_orders:
+            return known
+    return ExitFacts(position, lock, bracket, orders)
 
 
 def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]:
