@@ -273,11 +273,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
-    """Replace *path* by a file of mode 0600 that holds *parts*; on return it survives a power loss.
-
-    Raises:
-        StateError: as ``write_parts``.
-    """
+    """Replace *path* by a file of mode 0600 that holds *parts*; on return it survives a power loss."""
     write_parts(path, (b"".join(parts),))
 
 

@@ -9,13 +9,13 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apex_cli.core.analysis.features import FEATURES, features
+from apex_cli.core.analysis.features import FEATURES, Samples, features
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import indicators
 
@@ -39,30 +39,11 @@ _PLANS = tuple((stop, stop * reward) for stop in STOPS for reward in REWARDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trades:
-    """Trades of all symbols by the bar they were entered at, oldest first."""
-
-    rows: Floats
-    """One row a trade, columns as ``COLUMNS``."""
-
-    targets: NDArray[np.int64]
-    """1 where the target came first, else 0."""
-
-    ends: NDArray[np.int64]
-    """End of the bar of the entry, seconds since 1970 UTC."""
+class Trades(Samples):
+    """Trades of all symbols by the bar they were entered at: columns as ``COLUMNS``, 1 where the target came first."""
 
     until: NDArray[np.int64]
     """End of the bar that decided it."""
-
-    def __len__(self) -> int:
-        """Return the number of trades."""
-        return len(self.targets)
-
-    def where(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Trades:
-        """Return the trades where *which* is true, or those with these numbers, in their order."""
-        return Trades(
-            rows=self.rows[which], targets=self.targets[which], ends=self.ends[which], until=self.until[which]
-        )
 
 
 def trade_row(row: Floats, side: int, stop_ranges: float, target_ranges: float) -> Floats:
@@ -80,8 +61,7 @@ def trades_of(frames: Iterable[Frame]) -> Trades:
     if not found:
         empty = np.zeros(0, dtype=np.int64)
         return Trades(rows=np.zeros((0, len(COLUMNS))), targets=empty, ends=empty, until=empty)
-    joined = _joined(found)
-    return joined.where(np.argsort(joined.ends, kind="stable"))
+    return Trades.joined(found)
 
 
 def _trades(frame: Frame) -> Trades:
@@ -95,16 +75,7 @@ def _trades(frame: Frame) -> Trades:
         terms = np.column_stack([np.full(len(frame), float(side)), plans, np.log(plans[:, 0] / plans[:, 1])])
         rows = np.hstack([table, table * side, terms])[good]
         parts.append(Trades(rows=rows, targets=won[good], ends=frame.ends[good], until=frame.ends[last[good]]))
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[Trades]) -> Trades:
-    return Trades(
-        rows=np.concatenate([part.rows for part in parts]),
-        targets=np.concatenate([part.targets for part in parts]),
-        ends=np.concatenate([part.ends for part in parts]),
-        until=np.concatenate([part.until for part in parts]),
-    )
+    return Trades.joined(parts)
 
 
 def decided(frame: Frame, distances: Floats, side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
 import numpy as np
+from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Floats, Frame, once_a_frame
 from apex_cli.core.analysis.indicators import Indicators, delayed, indicators_of, ratio
@@ -94,3 +99,33 @@ def outcomes(frame: Frame) -> Floats:
     result = np.full(len(frame), np.nan)
     result[:-1] = frame.close[1:] > frame.close[:-1]
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Rows of all symbols with their outcomes, oldest first."""
+
+    rows: Floats
+    """One row per sample, columns as ``FEATURES``."""
+
+    targets: NDArray[np.int64]
+    """1 where the next close was higher, else 0."""
+
+    ends: NDArray[np.int64]
+    """End of the bar of each row, seconds since 1970 UTC."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.targets)
+
+    def where(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Return the samples where *which* is true, or those with these numbers, in their order."""
+        columns = {field.name: getattr(self, field.name)[which] for field in fields(self)}
+        return replace(self, **columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the samples of one or more *parts*, in the order of time."""
+        columns = {field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
+        found = cls(**columns)
+        return found.where(np.argsort(found.ends, kind="stable"))

@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -26,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
 from apex_cli.core.analysis.calibration import calibration_bins
-from apex_cli.core.analysis.features import features, outcomes
+from apex_cli.core.analysis.features import Samples, features, outcomes
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.model.prediction import CalibrationBin
 
@@ -49,40 +48,6 @@ class TrainingError(ValueError):
     """These samples cannot be trained on; the message says why."""
 
 
-class Fitting(Protocol):
-    """Rows with their outcomes."""
-
-    @property
-    def rows(self) -> Floats:
-        """One row per sample."""
-
-    @property
-    def targets(self) -> NDArray[np.int64]:
-        """The outcome of each, 1 or 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Samples:
-    """Rows of all symbols, oldest first."""
-
-    rows: Floats
-    """One row per sample, columns as ``FEATURES``."""
-
-    targets: NDArray[np.int64]
-    """1 where the next close was higher, else 0."""
-
-    ends: NDArray[np.int64]
-    """End of the bar of each row, seconds since 1970 UTC."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.targets)
-
-    def where(self, mask: NDArray[np.bool_]) -> Samples:
-        """Return the samples where *mask* is true."""
-        return Samples(rows=self.rows[mask], targets=self.targets[mask], ends=self.ends[mask])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parts:
     """The three parts, each later than the one before."""
@@ -94,11 +59,7 @@ class Parts:
     @property
     def unseen(self) -> Samples:
         """The two parts that were not trained on."""
-        return Samples(
-            rows=np.concatenate([self.calibration.rows, self.test.rows]),
-            targets=np.concatenate([self.calibration.targets, self.test.targets]),
-            ends=np.concatenate([self.calibration.ends, self.test.ends]),
-        )
+        return Samples.joined([self.calibration, self.test])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,20 +80,16 @@ class Trained:
 
 def samples_of(frames: Iterable[Frame]) -> Samples:
     """Return every complete row of *frames* whose outcome is known; frames with odd values are left out."""
-    rows, targets, ends = [], [], []
-    for frame in frames:
-        if not len(frame) or not frame.is_finite:
-            continue
-        table, outcome = features(frame), outcomes(frame)
-        good = np.isfinite(table).all(axis=1) & np.isfinite(outcome)
-        rows.append(table[good])
-        targets.append(outcome[good].astype(np.int64))
-        ends.append(frame.ends[good])
-    if not rows:
+    found = [_samples(frame) for frame in frames if len(frame) and frame.is_finite]
+    if not found:
         raise TrainingError("no symbol has usable bars")
-    times = np.concatenate(ends)
-    order = np.argsort(times, kind="stable")
-    return Samples(rows=np.concatenate(rows)[order], targets=np.concatenate(targets)[order], ends=times[order])
+    return Samples.joined(found)
+
+
+def _samples(frame: Frame) -> Samples:
+    table, outcome = features(frame), outcomes(frame)
+    good = np.isfinite(table).all(axis=1) & np.isfinite(outcome)
+    return Samples(rows=table[good], targets=outcome[good].astype(np.int64), ends=frame.ends[good])
 
 
 def split(samples: Samples, embargo: int) -> Parts:
@@ -193,13 +150,13 @@ def make_boosted() -> Any:  # noqa: ANN401 - scikit-learn ships no types
     )
 
 
-def calibrated(boosted: Any, unseen: Fitting) -> Any:  # noqa: ANN401 - scikit-learn ships no types
+def calibrated(boosted: Any, unseen: Samples) -> Any:  # noqa: ANN401 - scikit-learn ships no types
     """Return *boosted* with its probabilities calibrated on rows that it has not learned."""
     found = CalibratedClassifierCV(FrozenEstimator(boosted), method="sigmoid")
     return found.fit(unseen.rows, unseen.targets)
 
 
-def refitted(boosted: Any, unseen: Fitting, everything: Fitting) -> Any:  # noqa: ANN401 - scikit-learn ships no types
+def refitted(boosted: Any, unseen: Samples, everything: Samples) -> Any:  # noqa: ANN401 - scikit-learn ships no types
     """Return a model fitted on *everything*, calibrated by what *boosted* says of rows that it has not learned."""
     found = calibrated(boosted, unseen)
     found.estimator = FrozenEstimator(make_boosted().fit(everything.rows, everything.targets))

@@ -211,7 +211,7 @@ def next_week_opening(day: date) -> datetime:
     following = next_session(day)
     while week_of(following) == week_of(day):
         following = next_session(following)
-    return _utc(following, OPENING_TIME)
+    return session_opening(following)
 
 
 def next_month_opening(day: date) -> datetime:
@@ -219,7 +219,7 @@ def next_month_opening(day: date) -> datetime:
     following = next_session(day)
     while following.month == day.month:
         following = next_session(following)
-    return _utc(following, OPENING_TIME)
+    return session_opening(following)
 
 
 @cache
@@ -338,12 +338,7 @@ def _nyse_status(moment: datetime, session: str) -> MarketStatus:
     if bounds and moment < bounds[0]:
         return MarketStatus(is_open=False, session_date=session, opens_at=bounds[0], why="before 09:30")
     why = f"after {bounds[1].astimezone(NEW_YORK):%H:%M}" if bounds else closed_why(today)
-    return MarketStatus(is_open=False, session_date=session, opens_at=_nyse_opening_after(today), why=why)
-
-
-def _nyse_opening_after(day: date) -> datetime:
-    """Return the first opening after *day*, aware UTC."""
-    return _utc(next_session(day), OPENING_TIME)
+    return MarketStatus(is_open=False, session_date=session, opens_at=session_opening(next_session(today)), why=why)
 
 
 def _forex_status(local: datetime, session: str) -> MarketStatus:

@@ -183,7 +183,9 @@ class Reconciler:
         now = self._clock.now()
         names = {holding.instrument.key: holding.instrument for holding in reported.holdings}
         rows = self._store.view().positions
-        changed = [key for key, each in names.items() if key in rows and _goes_by(rows[key]) != each.called]
+        changed = [
+            key for key, each in names.items() if key in rows and rows[key].position.instrument.called != each.called
+        ]
         if not changed:
             return
         with self._store.transaction() as tx:
@@ -332,10 +334,6 @@ class Reconciler:
         if last is None or replace(last, at=found.at) != found:
             return True
         return found.at - last.at >= timedelta(minutes=self._limits.interval_minutes)
-
-
-def _goes_by(row: PositionRecord) -> str:
-    return row.position.instrument.called
 
 
 def _emit_findings(tx: State, before: Reconciliation | None, found: Reconciliation) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from apex_cli.core.analysis.barriers import Trades, trade_row
-from apex_cli.core.analysis.features import FEATURES
+from apex_cli.core.analysis.features import FEATURES, Samples
 from apex_cli.core.analysis.target_training import TargetTrained, against_fair, predict_target, train_target
-from apex_cli.core.analysis.training import Samples, Trained, train
+from apex_cli.core.analysis.training import Trained, train
 
 COUNT, DAY = 1500, 86_400
 

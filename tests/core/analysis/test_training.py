@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.analysis.features import FEATURES
+from apex_cli.core.analysis.features import FEATURES, Samples
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.core.analysis.training import Samples, Trained, TrainingError, predict, samples_of, split, train
+from apex_cli.core.analysis.training import Trained, TrainingError, predict, samples_of, split, train
 from kit.bars import wander
 
 

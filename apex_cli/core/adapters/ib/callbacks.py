@@ -84,8 +84,9 @@ class CommissionWord(Value, frozen=True, kw_only=True):
 
     exec_id: str
     commission: Usd | None
-    currency: str = ""
     """Negative for a rebate; None while the broker does not know it."""
+
+    currency: str = ""
 
 
 class Trouble(Value, frozen=True, kw_only=True):

@@ -148,9 +148,6 @@ async def open_link(config: IbConfig, *, read_only: bool) -> Link:
     """Return an open link.
 
     A link that may send uses the one writing client id. A read-only one takes the first free id beside it.
-
-    Raises:
-        BrokerError, ConfigError, RefusedError: as ``Link.open``.
     """
     require_live_word(config, read_only=read_only)
     library = load_library(config.library)

@@ -78,20 +78,12 @@ class Intake:
                     left.unlink()
 
     def count(self) -> int:
-        """Return how many rows wait, by the names of the files.
-
-        Raises:
-            StateError: the folder cannot be read.
-        """
+        """Return how many rows wait, by the names of the files."""
         counts = (name.removesuffix(ENDING).rpartition("-")[2] for name in names_in(self.folder))
         return sum(int(count) for count in counts if count.isdecimal())
 
     def waiting(self) -> Iterator[Taken]:
-        """Yield what no run has decided yet; what cannot be read is left to the run.
-
-        Raises:
-            StateError: the folder cannot be read.
-        """
+        """Yield what no run has decided yet; what cannot be read is left to the run."""
         for name in names_in(self.folder):
             with suppress(StateError, *_UNREADABLE):
                 yield from _rows_of(self.folder / name)
@@ -127,11 +119,7 @@ class IntakeSource:
         self._stuck: set[str] = set()
 
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
-        """Yield one batch a file.
-
-        Raises:
-            StateError: the folder cannot be read.
-        """
+        """Yield one batch a file."""
         del now
         names = names_in(self._folder)
         self._known = set(names)

@@ -117,15 +117,7 @@ class Journal:
 
     def files(self) -> list[Path]:
         """Return the monthly files, oldest first."""
-        return [self.folder / name for name in self._names()]
-
-    def _names(self) -> list[str]:
-        with atomic_file.state_errors(self.folder):
-            try:
-                names = os.listdir(self.folder)  # noqa: PTH208 - names only, no stat
-            except FileNotFoundError:
-                return []
-        return sorted([name for name in names if name.endswith(".jsonl")])
+        return [self.folder / name for name in file_names(self.folder)]
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest whole event; 0 when there is none.
@@ -133,7 +125,7 @@ class Journal:
         Raises:
             StateError: the last line is no event (``journal_damaged``).
         """
-        return self._last_seq_in(self._names())
+        return self._last_seq_in(file_names(self.folder))
 
     def _last_seq_in(self, names: Sequence[str]) -> int:
         if names and names[-1] == self._newest.name and self._is_unchanged():
@@ -176,7 +168,7 @@ class Journal:
         """
         newest: Path | None = self._newest
         if not has_looked or not self._is_unchanged():
-            names = self._names()
+            names = file_names(self.folder)
             newest = self.folder / names[-1] if names else None
             self._last_seq = self._last_seq_in(names)
         rows = list(rows)
@@ -215,7 +207,7 @@ class Journal:
         """
         wanted = ((b"kind", kind), (b"subject", subject))
         needles = [b'"%s":%s' % (name, _encode(value)) for name, value in wanted if value]
-        for path, number, line in self._lines(since=_month(since)):
+        for path, number, line in self._lines(since):
             if any(needle not in line for needle in needles):
                 continue
             event = _read_event(line, path, number)
@@ -246,7 +238,7 @@ class Journal:
         """
         wanted = {kind.encode() for kind in kinds}
         read = 0
-        for path, number, line in self._lines(since=_month(since)):
+        for path, number, line in self._lines(since):
             read += len(line)
             if on_bytes and read > _PROGRESS_BYTES:
                 on_bytes(read)
@@ -287,9 +279,9 @@ class Journal:
         atomic_file.write_parts(path, lines)
         self._size = -1
 
-    def _lines(self, since: str) -> Iterator[tuple[Path, int, bytes]]:
-        """Yield file, number and bytes of each whole line, from the month *since* on."""
-        files = [path for path in self.files() if path.stem >= since]
+    def _lines(self, since: datetime | None) -> Iterator[tuple[Path, int, bytes]]:
+        """Yield file, number and bytes of each whole line, from the month of *since* on."""
+        files = self._files_since(since)
         for path in files:
             for number, line in enumerate(_lines_of(path), 1):
                 if line.endswith(b"\n"):
@@ -418,6 +410,16 @@ def _size_of(path: Path) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise atomic_file.not_a_file(path, found.st_mode)
     return found.st_size
+
+
+def file_names(folder: Path) -> list[str]:
+    """Return the names of the monthly files in *folder*, oldest first."""
+    with atomic_file.state_errors(folder):
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - names only, no stat
+        except FileNotFoundError:
+            return []
+    return sorted([name for name in names if name.endswith(".jsonl")])
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

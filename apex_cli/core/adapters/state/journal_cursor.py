@@ -9,7 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from apex_cli.core.adapters.atomic_file import state_errors
-from apex_cli.core.adapters.state.journal import MOST_LINE, UNREADABLE, bounded_lines, decode_event, open_journal_file
+from apex_cli.core.adapters.state.journal import (
+    MOST_LINE,
+    UNREADABLE,
+    bounded_lines,
+    decode_event,
+    file_names,
+    open_journal_file,
+)
 from apex_cli.core.model.delivery import Place
 from apex_cli.core.model.records import OutboxRow
 
@@ -37,7 +44,7 @@ class JournalPlaces:
 
     def end(self) -> Place:
         """Return the place behind everything there is now."""
-        for name in reversed(self._names()):
+        for name in reversed(file_names(self._folder)):
             places = deque((place for _, place in self._rows(name, 0)), maxlen=1)
             if places:
                 return places[0]
@@ -46,7 +53,7 @@ class JournalPlaces:
     def near_end(self, size: int) -> Place:
         """Return a place between two events with at most *size* bytes behind it: the beginning, if there are less."""
         left = size
-        for name in reversed(self._names()):
+        for name in reversed(file_names(self._folder)):
             path = self._folder / name
             with state_errors(path):
                 length = path.lstat().st_size
@@ -57,7 +64,7 @@ class JournalPlaces:
 
     def behind(self, seq: int) -> Place:
         """Return a place from which ``read`` continues with the first event above *seq*, found by bisection."""
-        for name in reversed(self._names()):
+        for name in reversed(file_names(self._folder)):
             first = next(self._rows(name, 0), None)
             if first is not None and first[0].seq <= seq:
                 return Place(seq=seq, file=name, offset=self._offset_before(name, seq))
@@ -90,7 +97,7 @@ class JournalPlaces:
 
         No more than about ``CHUNK`` bytes of lines are held at a time. A line that is no event is passed over.
         """
-        names = self._names()
+        names = file_names(self._folder)
         for name in names[self._start(names, after) :]:
             offset = after.offset if name == after.file and self._is_line_start(name, after.offset) else 0
             found = self._read_file(name, offset, after.seq)
@@ -100,11 +107,6 @@ class JournalPlaces:
             if found:
                 return found
         return ()
-
-    def _names(self) -> list[str]:
-        with state_errors(self._folder), suppress(FileNotFoundError):
-            return sorted(name for name in os.listdir(self._folder) if name.endswith(".jsonl"))  # noqa: PTH208 - names only
-        return []
 
     @staticmethod
     def _start(names: Sequence[str], after: Place) -> int:

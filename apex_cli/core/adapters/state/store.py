@@ -139,11 +139,7 @@ class TinyDbStore:
         return self._meta.generation
 
     def view(self) -> State:
-        """Return the latest committed state, for reading until the next transaction of this process.
-
-        Raises:
-            StateError: the file is damaged, older than its journal, missing beside one, or of a newer version.
-        """
+        """Return the latest committed state, for reading until the next transaction of this process."""
         if not self._is_in_transaction:
             if not self._uncommitted:
                 self._refresh()

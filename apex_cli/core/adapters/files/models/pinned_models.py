@@ -29,11 +29,7 @@ class PinnedModels:
         return self._pointer
 
     def load(self, version: int, features: Sequence[str]) -> dict[str, Any]:
-        """Return the models of *version*, fitted on *features*.
-
-        Raises:
-            ApexError: they cannot be used; the message says why.
-        """
+        """Return the models of *version*, fitted on *features*."""
         return self._store.load(version, features)
 
     def predictions(self) -> Sequence[Prediction]:

@@ -358,7 +358,7 @@ class CsvBars:
         if path.name.lower().endswith(UNREAD):
             self._unmatched.append(f"{path.name} is not used: files of this kind are not read; save it as CSV")
             return
-        named = _named_symbol(path)
+        named = _key(symbol_in_name(_bare_name(path).rpartition(".")[0]))
         is_sure = _bare_name(path).lower().endswith(SURE_ENDINGS)
         try:
             head = _head(path)
@@ -474,10 +474,6 @@ def _bare_name(path: Path) -> str:
         return path.name
     inner = path.name[:-4]
     return inner if inner.lower().endswith(ENDINGS) else f"{inner}.csv"
-
-
-def _named_symbol(path: Path) -> str:
-    return _key(symbol_in_name(_bare_name(path).rpartition(".")[0]))
 
 
 def _head(path: Path) -> bytes:

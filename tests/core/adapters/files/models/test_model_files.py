@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from sklearn.linear_model import LogisticRegression
 
 from apex_cli.core.adapters.files.models.model_files import ModelError, ModelFiles
-from apex_cli.core.analysis.features import FEATURES
-from apex_cli.core.analysis.training import Samples, train
+from apex_cli.core.analysis.features import FEATURES, Samples
+from apex_cli.core.analysis.training import train
 from apex_cli.core.errors import BusyError
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
 
