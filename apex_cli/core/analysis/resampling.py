@@ -21,14 +21,8 @@ def block_interval(
     """Return the interval of *statistic* at *level*; the same seed draws the same.
 
     Sessions that follow each other are not independent; blocks keep what binds them. Blocks are as long as the cube
-    root of the number of sessions, and go on at the beginning after the end.
-
-    Args:
-        sessions: one or more, each with as many sums.
-        statistic: of the sums over all sessions.
-        seed: of the draws.
-        level: part of the draws inside, 0..1.
-        resamples: how often to draw.
+    root of the number of sessions, and go on at the beginning after the end. Each of *sessions*, one or more, has as
+    many sums; *statistic* is of the sums over all of them. *level* is the part of the draws inside, 0..1.
 
     Source:
         D. N. Politis, J. P. Romano, "A Circular Block-Resampling Procedure for Stationary Data", 1992.

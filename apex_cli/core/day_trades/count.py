@@ -44,9 +44,7 @@ class DayTradeCount(Value, frozen=True, kw_only=True):
 def start_positions(fills: Iterable[Countable], positions: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Return what was held before *fills*: the signed quantity now, less everything they changed.
 
-    Args:
-        fills: every execution since then, in any order and repetition.
-        positions: signed quantity now by ``Instrument.key``; what is missing is flat.
+    *fills* come in any order and repetition; *positions* are by ``Instrument.key``, and what is missing is flat.
     """
     held = dict(positions)
     for fill in in_trade_order(fills):

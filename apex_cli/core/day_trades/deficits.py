@@ -47,13 +47,8 @@ def note_level(
     """Return the session's deficit after an opening fill left the margin *level*; None where the level is not negative.
 
     amount = |the lowest level after a fill that opened|: the worst point of the day counts, not its close. A deficit
-    that was met and grows again is unmet again.
-
-    Args:
-        known: what the session has so far.
-        session: its date.
-        level: equity with loan value - maintenance margin after the fill, USD.
-        equity: of the account, for the de minimis test.
+    that was met and grows again is unmet again. *level* is equity with loan value - maintenance margin after the fill,
+    USD; *equity* is for the de minimis test.
 
     Source:
         FINRA Rule 4210(a)(18) and (19).

@@ -129,10 +129,6 @@ def split_order(order: GateOrder, held: Decimal) -> tuple[Decimal, Decimal]:
 def judge_order(order: GateOrder, ground: Ground) -> GateVerdict:
     """Return the verdict on *order*.
 
-    Args:
-        order: what would be sent.
-        ground: count and regime, account, what is held, and the broker's margin preview.
-
     Source:
         FINRA Rule 4210(f)(8)(B) before 2026-06-04 where the count is kept: at none left Interactive Brokers accepts
         closing orders only. Rule 4210(d)(2) for intraday margin, Regulation T (12 CFR 220.8) for cash accounts.

@@ -139,14 +139,9 @@ def maintenance_of(
 def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: Usd | None, *, opens: bool) -> Level:
     """Return the level before and after an order.
 
-    after = equity with loan after - maintenance margin after - maintenance reserved for other working openings;
-    without a usable preview, before - *estimate* - that reserve.
-
-    Args:
-        facts: the account as reported now.
-        preview: the broker's "what if" for the order.
-        estimate: maintenance margin of the order at the rule's rates; None when they do not cover it.
-        opens: the order opens or increases a position.
+    after = equity with loan after - maintenance margin after - maintenance reserved for other working openings; without
+    a usable preview, before - *estimate* - that reserve. *estimate* is the maintenance margin of the order at the
+    rule's rates; None when they do not cover it.
     """
     before = level_before(facts)
     if not opens:

@@ -83,11 +83,7 @@ def infer_regimes(facts: AccountFacts, configured: DayTradeRegime, threshold: Us
     day trade; the broker's number of day trades left, 0 and up; the configuration; simulated accounts count; -1 below
     the threshold means that the broker does not enforce a count, at or above it nothing can be inferred and both rules
     pass; a missing number in an otherwise complete summary means that the count does not apply; else it is unknown.
-
-    Args:
-        facts: the account as reported now.
-        configured: ``day_trades.regime``.
-        threshold: equity from which on day trades are not limited, USD.
+    *threshold* is the equity from which on day trades are not limited, USD.
     """
     if configured is DayTradeRegime.OFF:
         return _inferred("configuration: day_trades.regime is off", Regime.OFF)

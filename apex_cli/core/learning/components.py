@@ -43,11 +43,7 @@ ZERO = Decimal(0)
 def should_adapt(lessons: Sequence[Lesson], *, fresh: int, last: datetime | None, now: datetime) -> bool:
     """Return whether there is enough to adapt on.
 
-    Args:
-        lessons: everything a comparison would use.
-        fresh: how many of them came since the last adaptation.
-        last: when that was; None when never.
-        now: aware UTC.
+    *fresh* of *lessons* came since the last adaptation, which was at *last*; None when there was none.
     """
     if fresh < LEAST_TRADES or (last is not None and now - last < PAUSE):
         return False
@@ -67,9 +63,7 @@ def noise_of(experience: Mapping[str, Experience]) -> Decimal:
 def slopes_of(experience: Mapping[str, Experience], noise: Decimal) -> Posterior:
     """Return what one unit of each component brings beyond what was expected, R, in the order of ``PART_NAMES``.
 
-    Args:
-        experience: sums by market and strategy.
-        noise: variance of R of a trade of weight 1.
+    *noise* is the variance of R of a trade of weight 1.
     """
     size = range(len(PART_NAMES))
     gram = [[ZERO for _ in size] for _ in size]

@@ -40,11 +40,7 @@ def value_at(weights: Weights, key: str) -> Decimal:
 def expected_of(weights: Weights, key: str, score: Decimal, parts: Mapping[str, Decimal]) -> Decimal:
     """Return expected R, to six places.
 
-    Args:
-        weights: what was learned.
-        key: of market and strategy; an unknown strategy counts as its market, an unknown market as 0.
-        score: the plain score, 0..1.
-        parts: components by name, 0..1.
+    An unknown strategy counts as its market, an unknown market as 0. *score* and *parts* are 0..1.
     """
     centers = weights.centers
     total = value_at(weights, key) + PER_SCORE * (score - centers.get("score", USUAL_SCORE))

@@ -251,11 +251,8 @@ def all_experience(
 ) -> dict[str, Experience]:
     """Return the sums of everything that may be learned from, by market and strategy.
 
-    Args:
-        kept: sums of lessons that left the state.
-        lessons: those still in it.
-        base: version that results are measured from.
-        after: lessons up to this number are part of *base* and left out.
+    *kept* are sums of *lessons* that left the state. Those up to number *after* are part of *base*, which results are
+    measured from, and left out.
     """
     found: dict[str, _Sums] = {}
     for lesson in lessons:

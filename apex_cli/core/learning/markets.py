@@ -124,14 +124,8 @@ def step_when_idle(
 ) -> MarketStep | None:
     """Return the weight one 5 % step nearer to its default; None when nothing is due.
 
-    Due is one step a day, once nothing was traded for thirty days.
-
-    Args:
-        market: one of the four.
-        weight: in force.
-        last_trade: close of the newest lesson of *market*; None where all have been dropped.
-        last_step: when the weight was last moved.
-        now: aware UTC.
+    Due is one step a day, once nothing was traded for thirty days. *last_trade* is the close of the newest lesson of
+    *market*; None where all have been dropped.
     """
     default = DEFAULT_MARKETS[market]
     is_quiet = last_trade is None or now - last_trade >= IDLE

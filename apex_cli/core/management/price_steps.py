@@ -62,9 +62,7 @@ def lost_price(entry: RestingEntry, entries: Iterable[OrderRecord], reprice: Rep
 def unsent_quantity(bracket: BracketRecord, orders: Iterable[OrderRecord]) -> Quantity:
     """Return how much of the decided quantity no entry has bought or may still buy.
 
-    Args:
-        bracket: gives the decided quantity.
-        orders: orders of the bracket; an open entry counts in full.
+    An open entry counts in full.
     """
     taken = sum(
         (

@@ -204,10 +204,7 @@ def _is_breakeven_due(plan: ManagementPlan, gain: Gain, records: Iterable[OrderR
 def breakeven_level(position: Position, plan: ManagementPlan, unit: Decimal) -> Price:
     """Return entry price + offset in R, to the tick that is nearer to the price.
 
-    Args:
-        position: gives entry price, side and tick.
-        plan: gives ``breakeven_offset_r``.
-        unit: 1 R in price.
+    *unit* is 1 R in price.
     """
     level = Price(position.entry_price + plan.breakeven_offset_r * unit * position.side.sign)
     return _on_tick(position, level)

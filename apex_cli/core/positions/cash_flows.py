@@ -36,11 +36,8 @@ def suspected_flow(
 ) -> CashFlow | None:
     """Return the deposit or withdrawal that the two values of the account show; None without one.
 
-    Args:
-        before: the account as it was known.
-        after: the account now.
-        traded_at: times of executions of the whole account, ours and others'.
-        held: absolute value of all positions.
+    *traded_at* are times of executions of the whole account, ours and others'; *held* is the absolute value of all
+    positions.
     """
     amount = paid(before, after)
     if amount is None or any(before.taken_at - LATE <= at <= after.taken_at for at in traded_at):

@@ -143,11 +143,7 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield what each configured rule finds in the closed trades of one subject, at *at*.
 
-    Args:
-        history: trades of the subject, oldest first, at least one.
-        protections: the rules.
-        scope: what *history* is the history of.
-        at: look-backs end here.
+    *history*, oldest first, has at least one trade; look-backs end at *at*.
     """
     lasting = protections.cooldown.after_stop
     if scope is LockScope.SYMBOL and lasting is not None:

@@ -207,12 +207,8 @@ def make_board(
 ) -> Board:
     """Return the screen at *now*.
 
-    Args:
-        state: the latest committed one.
-        limits: the user's.
-        now: aware; countdowns end by it.
-        day_trades: the count for an order sent now; None when it is not known.
-        drift: what the last comparison with a replay came to.
+    *day_trades* is the count for an order sent now, None when it is not known; *drift* is what the last comparison with
+    a replay came to.
     """
     views = position_views(state)
     day = make_day(state, now, views)

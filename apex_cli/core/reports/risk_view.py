@@ -186,13 +186,8 @@ def make_risk_view(
 ) -> RiskView:
     """Return what is at risk at *now*.
 
-    Args:
-        state: the latest committed one.
-        limits: the user's.
-        now: aware.
-        past_of: returns the price history of what is held.
-        known: what files and price histories say of securities.
-        day_trades: the count for an order sent now; None when it is not known.
+    *past_of* returns the price history of what is held; *known* is what files and price histories say of securities.
+    *day_trades* is the count for an order sent now, None when it is not known.
     """
     account = state.account.account if state.account else None
     risk_limits = limits.risk if account is None else limits.risk.for_equity(account.equity)

@@ -167,12 +167,7 @@ def cost_of(held: Held, move: Decimal, at: datetime) -> MoveCost | None:
 
     long: quantity * price * move * multiplier; short: the negative of it. An option is priced by the model before and
     after; without one a move against its holder costs at the most its premium when long, and the move of its
-    underlying.
-
-    Args:
-        held: the position; its rate is known.
-        move: part of the price, above -1.
-        at: for the time that an option has left, aware.
+    underlying. The rate of *held* is known; *move* is a part of the price, above -1.
     """
     if not held.is_option:
         return _cost(held, held.price * (ONE + move), Basis.PRICE)

@@ -120,12 +120,8 @@ def make_tearsheet(
 ) -> Tearsheet:
     """Return the page of *trips*, oldest first.
 
-    Args:
-        trips: closed trades.
-        plans: by bracket id.
-        curve: what the account was worth at the start, and at the end of each session after it that is known.
-        bars: prices around the trades; None: there are none.
-        benchmark: symbol to compare with; empty for none.
+    *plans* are by bracket id. *curve* is what the account was worth at the start, and at the end of each session after
+    it that is known. Without *bars* there are no prices around the trades, without *benchmark* no comparison.
     """
     filled = every_session(curve)
     window = max(LEAST_WINDOW, min(WINDOW, len(trips) // 5))

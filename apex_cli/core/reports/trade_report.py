@@ -69,9 +69,10 @@ class Span(Value, frozen=True, kw_only=True):
 
     def has(self, at: datetime) -> bool:
         """Return whether *at* belongs to a session of the span."""
-        if self.first is None and self.last is None:
-            return True
-        day = session_date(at)
+        return (self.first is None and self.last is None) or self.holds(session_date(at))
+
+    def holds(self, day: date) -> bool:
+        """Return whether the session *day* is one of the span."""
         return (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
 
 
@@ -410,7 +411,7 @@ class ReportBuilder:
         A session ends with what the next one begins with. The last one ends with what it began with and has closed
         since.
         """
-        within = [place for place, (day, _) in enumerate(self._starts) if self._is_within(day)]
+        within = [place for place, (day, _) in enumerate(self._starts) if self._span.holds(day)]
         if not self._points or len(self._starts) < 2:  # noqa: PLR2004 - one start is no curve
             return ()
         points = []
@@ -430,10 +431,6 @@ class ReportBuilder:
             if abs(began - flow.equity_after) < abs(began - flow.equity_before):
                 self._starts[-1] = (day, equity - flow.amount)
         self._flows += flow.amount
-
-    def _is_within(self, day: date) -> bool:
-        first, last = self._span.first, self._span.last
-        return (first is None or day >= first) and (last is None or day <= last)
 
     def _drawdown(self, curve: tuple[SessionValue, ...]) -> Drawdown:
         """Return the deepest fall, session by session or trade by trade."""

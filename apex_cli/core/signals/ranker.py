@@ -88,12 +88,8 @@ class RankingContext(Value, frozen=True, kw_only=True):
 def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> Opportunity:
     """Return *signal* scored; the same inputs always give the same answer.
 
-    score = min(1, sum of weight * value * product of factors), to four places.
-
-    Args:
-        signal: with what the stages found in its metadata.
-        context: time, exposures and weights.
-        edge: what similar trades brought; None when nothing is known.
+    score = min(1, sum of weight * value * product of factors), to four places. *edge* is what similar trades brought;
+    None when nothing is known.
     """
     parts = _parts(signal, context)
     factors = _factors(signal, context)

@@ -111,11 +111,7 @@ class ButtonFile:
     def press(self, token: str, press_id: str, who: str, now: datetime) -> tuple[Press, Button | None]:
         """Spend the button of *token* and say what the press is worth.
 
-        Args:
-            token: what the button carries.
-            press_id: identity of this press; the same one again is ``REPEATED``.
-            who: name of the one who presses.
-            now: by the machine's clock.
+        *press_id* identifies this press: the same one again is ``REPEATED``.
         """
         with self._held() as file:
             button = file.buttons.get(token)

@@ -96,10 +96,7 @@ def apart(text: str) -> str:
 def flex_moment(text: str, order: str, zone: str) -> datetime:
     """Return a time of a report, which stands in New York's wall time unless it names a zone, as UTC.
 
-    Args:
-        text: of the report.
-        order: ``mdy`` or ``dmy``, what 07/08/2026 means.
-        zone: the zone of times that name none; empty: New York.
+    *order* is ``mdy`` or ``dmy``, what 07/08/2026 means; *zone* is that of times that name none, empty for New York.
     """
     when = read_when(re.sub(r"[;,\s]+", " ", apart(text.strip())), order)
     if when is None or when.clock is None:

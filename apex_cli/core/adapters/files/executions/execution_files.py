@@ -103,11 +103,7 @@ def read_document(content: bytes | str, name: str) -> object:
 def read_executions(content: bytes, name: str, hints: FileHints | None = None, account: str = "") -> Report:
     """Return what a file of executions reports: a Flex report, a list of a broker, or rows with our own names.
 
-    Args:
-        content: its bytes.
-        name: what messages call it.
-        hints: what the configuration says about such files.
-        account: the account that counts, where the file holds several.
+    *name* is what messages call it; *account* is the one that counts, where the file holds several.
 
     Raises:
         InputError: it cannot be read, is ambiguous, has wrong rows, or holds nothing that counts.

@@ -118,10 +118,7 @@ def zone_of(symbol: str, name: str, *, is_server_time: bool = False) -> tzinfo:
 def refuse_foreign(starts: Sequence[datetime], zone: tzinfo, name: str) -> None:
     """Refuse wall times of a session that is as long as New York's and begins at another time.
 
-    Args:
-        starts: of bars, oldest first; the last day may be cut.
-        zone: the zone they were taken for.
-        name: what messages call the file.
+    *starts* are those of bars, oldest first, taken for *zone*; the last day may be cut.
 
     Raises:
         InputError: most days begin at one time that is not 9:30, and end six and a half hours later.

@@ -152,11 +152,7 @@ def read_prices(
 ) -> PriceTable:
     """Return the rows of a price file.
 
-    Args:
-        content: its bytes.
-        name: what messages call it.
-        hints: what the configuration says about price files.
-        is_always_open: True for a market with weekends: there a weekend proves nothing about the order of dates.
+    *name* is what messages call it. In a market with weekends a weekend proves nothing about the order of dates.
 
     Raises:
         InputError: it is no price file, is ambiguous, or has rows that cannot be used; all problems at once.
