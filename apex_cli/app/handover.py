@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -100,11 +101,14 @@ def not_begun(holder: str, wait_s: float) -> BusyError:
 
 
 def _take_over(settings: Settings) -> bool:
-    """Do what waits if nobody holds the executor any more."""
+    """Do what waits if nobody holds the executor any more; False where it is to be tried again.
+
+    What was begun when the state could not be had is finished then, and not done twice.
+    """
     try:
         with executor_lock(settings):
             event_loop.run(_finish_all(settings))
-    except BusyError:
+    except (BusyError, OutcomeUnknownError):
         return False
     return True
 
@@ -116,9 +120,10 @@ async def _finish_all(settings: Settings) -> None:
 
 
 def _collect(store: StateStore, request_id: str) -> WorkDone:
-    """Take the answer off the state."""
-    with store.transaction() as tx:
-        record: RequestRecord | None = tx.requests.pop(request_id, None)
+    """Return the answer, and take it off the state where that can be had; else it leaves after some sessions."""
+    record: RequestRecord | None = store.view().requests.get(request_id)
+    with suppress(BusyError), store.transaction() as tx:
+        tx.requests.pop(request_id, None)
     if record is not None and record.done is not None:
         return record.done
     lost = Failure(
@@ -131,10 +136,11 @@ def _collect(store: StateStore, request_id: str) -> WorkDone:
 
 
 def _withdraw(store: StateStore, request_id: str) -> bool:
-    """Take the request back; False when somebody has begun it already."""
-    with store.transaction() as tx:
+    """Take the request back; False when somebody has begun it already, or may have."""
+    with suppress(BusyError), store.transaction() as tx:
         record: RequestRecord | None = tx.requests.get(request_id)
         if record is None or record.status is not RequestStatus.WAITING:
             return False
         del tx.requests[request_id]
         return True
+    return False

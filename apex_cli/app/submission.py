@@ -26,7 +26,7 @@ from apex_cli.core.coordinator.signal_reports import (
     rejected_report,
     settled_report,
 )
-from apex_cli.core.errors import ApexError, BusyError
+from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Signal as ReadSignal
@@ -232,6 +232,6 @@ def _take_over(settings: Settings, batch: SignalBatch, notice: Notice) -> bool:
         with executor_lock(settings):
             source = IntakeSource(settings.state.dir, notice=notice)
             event_loop.run(_act(make_parts(settings), source, notice, batch))
-    except BusyError:
+    except (BusyError, OutcomeUnknownError):  # what was begun is in the state, and is not done twice
         return False
     return True

@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 from apex_cli import api
+from apex_cli.app.handover import hand_over
+from apex_cli.app.resources import read_settings
 from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.simulated.book_file import BookFile
-from apex_cli.core.errors import ExitStatus
+from apex_cli.core.errors import BusyError, ExitStatus
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.presenters.screen.output import Output
 
 FOR_GOOD = sys.maxsize
 BUSY, UNKNOWN, DONE = ExitStatus.BUSY, ExitStatus.UNKNOWN_OUTCOME, ExitStatus.OK
@@ -121,6 +126,29 @@ def test_a_run_that_has_sent_something_is_not_called_busy_and_says_what(
     statuses = everywhere(holder, times, ran)
     assert set(statuses) == ({BUSY, DONE} if times == 1 else {BUSY, UNKNOWN, DONE})
     assert statuses[-1] is DONE
+
+
+@pytest.mark.usefixtures("traded")
+def test_work_of_a_holder_that_is_gone_is_done_once(holder: Holder) -> None:
+    work = CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1)))
+
+    def handed_over() -> str:
+        before = at_broker()
+        try:
+            done = hand_over(Output("close", quiet=True), read_settings(Path("config.yaml")), work, 30)
+        except BusyError:
+            assert at_broker() == before
+            return "busy"
+        if done.failures:
+            assert {failure.code for failure in done.failures} == {"orders_unsettled"}
+            return "unknown"
+        assert at_broker()[1] == {"AAPL": 5, "MSFT": 5}
+        return done.the(Closed).status
+
+    outcomes = everywhere(holder, 1, handed_over)
+    assert outcomes[0] == "busy"
+    assert set(outcomes[1:]) == {"reduced", "unknown"}
+    assert outcomes.count("unknown") < len(outcomes) / 2
 
 
 @pytest.mark.parametrize("wait_s", [0, 0.5])
