@@ -48,14 +48,14 @@ class OrderTypeRow(Value, frozen=True, kw_only=True):
     """Everything that differs between order types; venue, broker adapter and gateway read it here."""
 
     wire: Wire
-    needs_limit: bool
+    meets: Meets
+    needs_limit: bool = False
     """True: it has a worst acceptable price."""
 
-    needs_stop: bool
+    needs_stop: bool = False
     """True: it has a trigger from the start; a trailing stop may have one."""
 
-    meets: Meets
-    phase: Phase
+    phase: Phase = Phase.ANY
     """When it may fill; outside of it the order waits, and what the auction does not fill expires."""
 
 
@@ -71,57 +71,31 @@ class OrderType(StrEnum):
         member.row = row
         return member
 
-    MARKET = (
-        "MARKET",
-        OrderTypeRow(wire=Wire("MKT"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.ANY),
-    )
-    LIMIT = (
-        "LIMIT",
-        OrderTypeRow(wire=Wire("LMT"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.ANY),
-    )
-    STOP = (
-        "STOP",
-        OrderTypeRow(wire=Wire("STP"), needs_limit=False, needs_stop=True, meets=Meets.AT_TRIGGER, phase=Phase.ANY),
-    )
+    MARKET = "MARKET", OrderTypeRow(wire=Wire("MKT"), meets=Meets.AT_ONCE)
+    LIMIT = "LIMIT", OrderTypeRow(wire=Wire("LMT"), meets=Meets.AT_LIMIT, needs_limit=True)
+    STOP = "STOP", OrderTypeRow(wire=Wire("STP"), meets=Meets.AT_TRIGGER, needs_stop=True)
     STOP_LIMIT = (
         "STOP_LIMIT",
-        OrderTypeRow(wire=Wire("STP LMT"), needs_limit=True, needs_stop=True, meets=Meets.AT_TRIGGER, phase=Phase.ANY),
+        OrderTypeRow(wire=Wire("STP LMT"), meets=Meets.AT_TRIGGER, needs_stop=True, needs_limit=True),
     )
-    TRAIL = (
-        "TRAIL",
-        OrderTypeRow(wire=Wire("TRAIL"), needs_limit=False, needs_stop=False, meets=Meets.FOLLOWING, phase=Phase.ANY),
-    )
-    MARKET_ON_CLOSE = (
-        "MARKET_ON_CLOSE",
-        OrderTypeRow(wire=Wire("MOC"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.CLOSING),
-    )
+    TRAIL = "TRAIL", OrderTypeRow(wire=Wire("TRAIL"), meets=Meets.FOLLOWING)
+    MARKET_ON_CLOSE = "MARKET_ON_CLOSE", OrderTypeRow(wire=Wire("MOC"), meets=Meets.AT_ONCE, phase=Phase.CLOSING)
     LIMIT_ON_CLOSE = (
         "LIMIT_ON_CLOSE",
-        OrderTypeRow(wire=Wire("LOC"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.CLOSING),
+        OrderTypeRow(wire=Wire("LOC"), meets=Meets.AT_LIMIT, needs_limit=True, phase=Phase.CLOSING),
     )
     MARKET_ON_OPEN = (
         "MARKET_ON_OPEN",
-        OrderTypeRow(
-            wire=Wire("MKT", tif="OPG"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.OPENING
-        ),
+        OrderTypeRow(wire=Wire("MKT", tif="OPG"), meets=Meets.AT_ONCE, phase=Phase.OPENING),
     )
     LIMIT_ON_OPEN = (
         "LIMIT_ON_OPEN",
-        OrderTypeRow(
-            wire=Wire("LMT", tif="OPG"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.OPENING
-        ),
+        OrderTypeRow(wire=Wire("LMT", tif="OPG"), meets=Meets.AT_LIMIT, needs_limit=True, phase=Phase.OPENING),
     )
-    ADAPTIVE_MARKET = (
-        "ADAPTIVE_MARKET",
-        OrderTypeRow(
-            wire=Wire("MKT", algo="Adaptive"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.ANY
-        ),
-    )
+    ADAPTIVE_MARKET = "ADAPTIVE_MARKET", OrderTypeRow(wire=Wire("MKT", algo="Adaptive"), meets=Meets.AT_ONCE)
     ADAPTIVE_LIMIT = (
         "ADAPTIVE_LIMIT",
-        OrderTypeRow(
-            wire=Wire("LMT", algo="Adaptive"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.ANY
-        ),
+        OrderTypeRow(wire=Wire("LMT", algo="Adaptive"), meets=Meets.AT_LIMIT, needs_limit=True),
     )
 
     @property
