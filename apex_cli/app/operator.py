@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.resources import alarms_since, badge_in, decision_time, executor_lock, open_journal, open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.errors import BrokerError, BusyError, InputError, NothingToDo
+from apex_cli.core.errors import BrokerError, BusyError, InputError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.money import Price, Quantity
@@ -23,7 +23,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, TradingState
-from apex_cli.core.model.request import CloseRequest, Preview, ReconcileRequest, Work, WorkDone, joined
+from apex_cli.core.model.request import CloseRequest, Failure, Preview, ReconcileRequest, Work, WorkDone, joined
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -202,9 +202,8 @@ class Operator:
 
         Raises:
             BusyError: the process that holds the executor did not begin in time; nothing was done.
-            OutcomeUnknownError: it began and did not end in time.
+            OutcomeUnknownError: it began and did not end in time, and nothing was done before.
         """
-        from apex_cli.app.handover import hand_over
         from apex_cli.core.adapters import event_loop
 
         compares = not any(isinstance(work, ReconcileRequest) for work in works)  # that one compares by itself
@@ -214,10 +213,26 @@ class Operator:
         except BusyError:
             if not self._wait_s:
                 raise
-            done = joined([hand_over(self._out, self._settings, work, self._wait_s) for work in works])
+            done = self._handed_over(works)
         if compares:
             self._out.warn(*done.alarms)
         return done
+
+    def _handed_over(self, works: Sequence[Work]) -> WorkDone:
+        """Have the holder do *works* one by one; once one is done, that the next is not is a part of the answer."""
+        from apex_cli.app.handover import hand_over
+
+        done: list[WorkDone] = []
+        for work in works:
+            try:
+                done.append(hand_over(self._out, self._settings, work, self._wait_s))
+            except (BusyError, OutcomeUnknownError) as error:
+                if not done:
+                    raise
+                what = f"Of {len(works)} pieces of work {len(done)} were done. {error.message}"
+                left = OutcomeUnknownError("work_left", what, hint=error.hint, details=error.details)
+                return joined([*done, WorkDone(failures=(Failure.of(left),))])
+        return joined(done)
 
     async def _do(self, works: Sequence[Work], *, compares: bool) -> WorkDone:
         """Do *works*, this process holding the executor."""

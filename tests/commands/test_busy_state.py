@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from apex_cli import api
 from apex_cli.app.handover import hand_over
-from apex_cli.app.resources import read_settings
-from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
+from apex_cli.app.operator import Operator
+from apex_cli.app.resources import open_store, read_settings
+from apex_cli.core.adapters.process_locks import STATE_LOCK, ExecutorLock, ProcessLock
 from apex_cli.core.adapters.simulated.book_file import BookFile
 from apex_cli.core.errors import BusyError, ExitStatus
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus, RequestStatus, WorkDone
+from apex_cli.core.state.tables import open_requests
 from apex_cli.presenters.screen.output import Output
 
 FOR_GOOD = sys.maxsize
@@ -149,6 +154,34 @@ def test_work_of_a_holder_that_is_gone_is_done_once(holder: Holder) -> None:
     assert outcomes[0] == "busy"
     assert set(outcomes[1:]) == {"reduced", "unknown"}
     assert outcomes.count("unknown") < len(outcomes) / 2
+
+
+@pytest.mark.usefixtures("traded")
+def test_a_holder_that_stops_after_the_first_of_two_leaves_no_busy_answer() -> None:
+    """What is done is in the answer: who hears that all was busy closes the first one again."""
+    settings, works = read_settings(Path("config.yaml")), [CloseRequest(symbol=symbol) for symbol in ("AAPL", "MSFT")]
+    store, closed = (
+        open_store(settings),
+        Closed(symbol="AAPL", status=CloseStatus.CLOSED, quantity=Quantity(Decimal(6))),
+    )
+
+    def do_one() -> None:
+        while not open_requests(store.view()):
+            time.sleep(0.01)
+        with store.transaction() as tx:
+            (row,) = tx.requests.values()
+            done = WorkDone(results=(closed,))
+            tx.requests[row.request_id] = replace(row, status=RequestStatus.DONE, done=done)
+
+    holder = threading.Thread(target=do_one)
+    with ExecutorLock(settings.state.dir):
+        holder.start()
+        done = Operator(settings, Output("close", quiet=True), wait_s=5).do(*works)
+        holder.join()
+    assert done.results == (closed,)
+    assert [(failure.code, failure.status) for failure in done.failures] == [("work_left", UNKNOWN)]
+    assert done.failures[0].message.startswith("Of 2 pieces of work 1 were done.")
+    assert "did not begin within 5 s" in done.failures[0].message
 
 
 @pytest.mark.parametrize("wait_s", [0, 0.5])
