@@ -98,8 +98,12 @@ def end_warning(day: date) -> str:
     return f"The NYSE calendar ends on {LAST_DAY}, in {left} days; after it nothing is opened." if left <= YEAR else ""
 
 
-def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
-    """Return the *n*-th *weekday* of a month; n = 0 is the last one of the month before."""
+def nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
+    """Return the *n*-th *weekday* of a month; n = 0 is the last one of the month before.
+
+    >>> nth_weekday(2026, 12, FRIDAY, 3)
+    datetime.date(2026, 12, 18)
+    """
     first = date(year, month, 1)
     return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
 
@@ -132,15 +136,15 @@ def _closures(year: int) -> dict[date, str]:
     days = {
         _good_friday(year): "Good Friday",
         _observed(date(year, 7, 4)): "Independence Day",
-        _nth_weekday(year, 9, MONDAY, 1): "Labor Day",
-        _nth_weekday(year, 11, THURSDAY, 4): "Thanksgiving",
+        nth_weekday(year, 9, MONDAY, 1): "Labor Day",
+        nth_weekday(year, 11, THURSDAY, 4): "Thanksgiving",
         _observed(date(year, 12, 25)): "Christmas",
     }
     is_on_monday = year >= _FIRST_MONDAY_HOLIDAYS
-    days[_nth_weekday(year, 2, MONDAY, 3) if is_on_monday else _observed(date(year, 2, 22))] = "Washington's Birthday"
-    days[_nth_weekday(year, 6, MONDAY, 0) if is_on_monday else _observed(date(year, 5, 30))] = "Memorial Day"
+    days[nth_weekday(year, 2, MONDAY, 3) if is_on_monday else _observed(date(year, 2, 22))] = "Washington's Birthday"
+    days[nth_weekday(year, 6, MONDAY, 0) if is_on_monday else _observed(date(year, 5, 30))] = "Memorial Day"
     if year >= _FIRST_KING_DAY:
-        days[_nth_weekday(year, 1, MONDAY, 3)] = "Martin Luther King Jr. Day"
+        days[nth_weekday(year, 1, MONDAY, 3)] = "Martin Luther King Jr. Day"
     new_year = date(year, 1, 1)
     if new_year.weekday() != SATURDAY:  # Rule 7.2: never moved into the old year, when books are closed
         days[_observed(new_year)] = "New Year's Day"
@@ -155,7 +159,7 @@ def _half_days(year: int) -> frozenset[date]:
     """Return the sessions of *year* that close at 13:00."""
     if year < _FIRST_HALF_DAYS:
         return frozenset()
-    days = {_nth_weekday(year, 11, THURSDAY, 4) + ONE_DAY}
+    days = {nth_weekday(year, 11, THURSDAY, 4) + ONE_DAY}
     days |= {eve for eve in (date(year, 7, 3), date(year, 12, 24)) if eve.weekday() <= THURSDAY}
     days |= {day for day in _SPECIAL_HALF_DAYS if day.year == year}
     return frozenset(days - _NOT_HALF_DAYS)

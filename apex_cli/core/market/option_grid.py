@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
-from apex_cli.core.market.calendar import FRIDAY, is_session, previous_sessions
+from apex_cli.core.market.calendar import FRIDAY, is_session, nth_weekday, previous_sessions
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step
 from apex_cli.core.model.option_rule import OptionChain
@@ -35,19 +35,9 @@ def expiries(today: date) -> tuple[date, ...]:
     friday = today + timedelta(days=(FRIDAY - today.weekday()) % 7)
     weeklies = {friday + timedelta(days=7 * week) for week in range(WEEKS)}
     months = [(today.year + (today.month - 1 + n) // 12, (today.month - 1 + n) % 12 + 1) for n in range(MONTHS + 1)]
-    monthlies = {third_friday(year, month) for year, month in months}
+    monthlies = {nth_weekday(year, month, FRIDAY, 3) for year, month in months}
     days = (day if is_session(day) else previous_sessions(day, 1)[0] for day in weeklies | monthlies)
     return tuple(sorted({day for day in days if day >= today}))
-
-
-def third_friday(year: int, month: int) -> date:
-    """Return the third Friday of a month.
-
-    >>> third_friday(2026, 12)
-    datetime.date(2026, 12, 18)
-    """
-    first = date(year, month, 1)
-    return first + timedelta(days=(FRIDAY - first.weekday()) % 7 + 14)
 
 
 def strikes(price: Price) -> tuple[Price, ...]:

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from apex_cli.core.market.option_grid import expiries, grid_of, strikes, third_friday
+from apex_cli.core.market.calendar import FRIDAY, nth_weekday
+from apex_cli.core.market.option_grid import expiries, grid_of, strikes
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price
 
@@ -18,7 +19,7 @@ def test_fridays_of_nine_weeks_and_third_fridays_of_a_year() -> None:
     assert days[8] == date(2026, 5, 22)
     assert days[9:] == tuple(
         day if day != date(2026, 6, 19) else date(2026, 6, 18)  # Juneteenth
-        for day in (third_friday(2026 + (month > 12), month - 12 * (month > 12)) for month in range(6, 16))
+        for day in (nth_weekday(2026 + (month > 12), month - 12 * (month > 12), FRIDAY, 3) for month in range(6, 16))
     )
     assert date(2026, 3, 20) not in days
 
