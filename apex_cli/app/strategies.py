@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 from apex_cli.app.own_parts import load_part
 from apex_cli.app.sources import signal_form
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal as ReadSignal
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.ports import SignalBatch
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:

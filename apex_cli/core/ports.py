@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.instrument import Instrument
@@ -28,31 +28,6 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State
-
-__all__ = [
-    "BarSource",
-    "Broker",
-    "BrokerEvent",
-    "BrokerOrder",
-    "BrokerSnapshot",
-    "Chore",
-    "Clock",
-    "DeliveryError",
-    "Holding",
-    "Ids",
-    "LearningHook",
-    "ModelStore",
-    "Notifier",
-    "OrderUpdate",
-    "PriceSource",
-    "Ranker",
-    "RateSource",
-    "RejectedRow",
-    "SignalBatch",
-    "SignalSource",
-    "SignalStage",
-    "StateStore",
-]
 
 
 class Clock(Protocol):

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, MarginPreview
-from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderStatus
-from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
+from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.state.tables import State
 
 

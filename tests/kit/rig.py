@@ -27,11 +27,11 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Reconciliation
-from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.records import RejectedRow, SignalReport
 from apex_cli.core.model.request import Closed, CloseRequest
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
+from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, SignalBatch, StateStore
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.reconciliation.reconciler import Reconciler

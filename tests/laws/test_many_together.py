@@ -21,10 +21,9 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
+from apex_cli.core.model.records import ApprovalStatus, RejectedRow, SignalOutcome
 from apex_cli.core.model.request import Answer, Choice, Closed, CloseRequest, CloseStatus, WorkDone
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.ports import RejectedRow
 from apex_cli.core.state.events.signal_events import DecisionRecord
 from kit import FixedClock
 from kit.faults import Fate, UnreliableBroker

@@ -16,13 +16,13 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
-from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot, OrderUpdate
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Exchange, Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
-from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
+from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book, entries_of, subject_of
 from apex_cli.core.positions.protection import next_leg_id, orders_of
 from apex_cli.core.positions.trade_locks import keep_locks

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from apex_cli.core.market.calendar import LAST_SECOND, minute_digits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.records import RejectedRow, SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.spelling import of_key
-from apex_cli.core.ports import BarSource, RejectedRow, SignalBatch
+from apex_cli.core.ports import BarSource, SignalBatch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,10 +14,10 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND, market_status
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.records import RejectedRow, SignalReport
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.model.spelling import of_key
-from apex_cli.core.ports import BarSource, RejectedRow, SignalBatch
+from apex_cli.core.ports import BarSource, SignalBatch
 from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits

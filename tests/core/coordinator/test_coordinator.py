@@ -28,10 +28,10 @@ from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.core.model.records import ApprovalStatus, RejectedRow, SignalOutcome, SignalReport
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.ports import RejectedRow, SignalBatch, StateStore
+from apex_cli.core.ports import SignalBatch, StateStore
 from apex_cli.core.state.tables import State
 from kit import FixedClock, MemoryStore, SequentialIds, an_event
 from kit.faults import FailingStore, UnreliableBroker

@@ -10,9 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.records import RejectedRow, SignalOutcome
 from apex_cli.core.model.risk_limits import RiskLimits
-from apex_cli.core.ports import RejectedRow
 from kit.rig import Rig, auto, make_signal
 
 EXECUTED, REFUSED = SignalOutcome.EXECUTED, SignalOutcome.REFUSED

@@ -7,8 +7,8 @@ from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.decision.record import record_rejected
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.model.records import OutboxRow, RejectedRow
+from apex_cli.core.ports import SignalBatch
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of
 from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
 from kit import START

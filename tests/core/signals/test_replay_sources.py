@@ -14,7 +14,8 @@ from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.model.records import RejectedRow
+from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.replay_sources import BreakoutRule, TimedSource, average_true_range
 from kit import START
 from kit.rig import make_signal

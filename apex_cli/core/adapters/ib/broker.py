@@ -19,14 +19,13 @@ from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
-from apex_cli.core.model.broker_events import BrokerEvent
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
-from apex_cli.core.ports import BrokerSnapshot
 
 PREVIEW_ATTEMPTS = 3
 

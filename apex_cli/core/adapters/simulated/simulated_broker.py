@@ -24,7 +24,7 @@ from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled
 from apex_cli.core.market.option_grid import grid_of
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
-from apex_cli.core.model.broker_events import OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot, OrderUpdate
 from apex_cli.core.model.corporate_action import CorporateAction
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType, underlying_of
@@ -33,7 +33,7 @@ from apex_cli.core.model.money import CENT, ONE, ZERO, Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRole, OrderStatus, Phase
 from apex_cli.core.model.wording import money
-from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
+from apex_cli.core.ports import BarSource, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import BarStep, MatchingEngine

@@ -88,24 +88,6 @@ class CsvBars:
     ``InputError`` when a row in it cannot be used.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_actions",
-        "_ends",
-        "_files",
-        "_folder",
-        "_hints",
-        "_is_large",
-        "_notes",
-        "_problems",
-        "_series",
-        "_shared",
-        "_splits",
-        "_store",
-        "_uncut",
-        "_unmatched",
-    )
-
     def __init__(
         self,
         folder: Path,

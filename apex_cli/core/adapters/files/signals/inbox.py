@@ -23,8 +23,8 @@ from apex_cli.core.adapters.files.signals.signal_rows import rejected
 from apex_cli.core.adapters.files.signals.signal_sources import ONE_DAY, file_version, printable, read_file
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import SignalReport
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.model.records import RejectedRow, SignalReport
+from apex_cli.core.ports import SignalBatch
 
 TEMPORARY_STARTS = (".", "~", "#")
 TEMPORARY_ENDS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")

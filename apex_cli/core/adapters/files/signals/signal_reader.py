@@ -19,8 +19,9 @@ from apex_cli.core.adapters.files.signals.alerts import BY_SPELLING, DEFAULT_FOR
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, PARSERS
 from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.ports import SignalBatch
 from apex_cli.core.text.cells import (
     DateOrder,
     find_decimals,

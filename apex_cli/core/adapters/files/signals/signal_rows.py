@@ -23,9 +23,9 @@ from apex_cli.core.adapters.files.signals.signal_fields import (
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
 from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical, named
-from apex_cli.core.ports import RejectedRow
 from apex_cli.core.text.problems import shown
 
 MAX_REASONS = 5

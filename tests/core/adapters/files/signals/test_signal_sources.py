@@ -34,8 +34,9 @@ from apex_cli.core.adapters.files.signals.signal_sources import FileSource, Stdi
 from apex_cli.core.errors import ExitStatus, InputError
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.ports import SignalBatch
 
 NOW = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
