@@ -55,6 +55,18 @@ def test_a_message_has_buttons_and_can_be_edited_and_answered(api: BotApi) -> No
     assert api.answers == {"press-1": "done"}
 
 
+def test_a_bot_that_could_not_be_reached_at_first_is_reached_later(api: BotApi) -> None:
+    async def work(link: TelegramLink) -> int:
+        with api.unreachable():
+            for _ in range(2):
+                with pytest.raises(DeliveryError, match="cannot be reached"):
+                    await link.send("early")
+        assert await link.open() == "apex_test_bot"
+        return await link.send("later")
+
+    assert api.messages[use(api, work)]["text"] == "later"
+
+
 def test_news_is_presses_and_words_until_it_is_acknowledged(api: BotApi) -> None:
     api.say(ANNA, "/positions")
     press = api.press(ANNA, KEY, message_id=4)

@@ -116,6 +116,10 @@ class TelegramLink:
         async with self._opening:  # delivering and hearing begin at the same moment
             if not self._is_open:
                 await self._call(self._bot.initialize())
+                with suppress(RuntimeError):  # the name is not known: some versions begin once, whatever came of it
+                    self._is_open = bool(self._bot.username)
+            if not self._is_open:
+                await self._call(self._bot.get_me())
                 self._is_open = True
         return self._bot.username
 
