@@ -64,13 +64,7 @@ def follow(
 ) -> None:
     """Begin to follow a signal that is not taken, where it could have been: not two of one strategy in one security.
 
-    Args:
-        tx: changed in place.
-        opportunity: the signal.
-        decision: what was made of it.
-        limits: of the decision; their ``learning`` says whether signals are followed.
-        conditions: what a learner will want to know.
-        since: prices from here on count.
+    The ``learning`` of *limits* says whether signals are followed; prices from *since* on count.
     """
     signal = opportunity.signal
     is_fit = signal.instrument.market_type is not MarketType.OPTIONS and decision.sized is not None

@@ -134,13 +134,9 @@ def fresh_entries(
 ) -> tuple[Order, ...]:
     """Return the orders that take the place of cancelled entries: what is left of them, with stops and targets.
 
-    Args:
-        bracket: the decision.
-        orders: orders of the bracket by client order id, cancelled ones included.
-        names: the cancelled entries, first tranche first.
-        price: the new limit.
-        quantity: at most this much, all tranches together.
-        fractions: the signal's own part of each target, if it gives one.
+    *orders* are those of the bracket by client order id, cancelled ones included; *names* are the cancelled entries,
+    first tranche first. *quantity* is the most for all tranches together. *fractions* are the signal's own part of each
+    target, if it gives one.
     """
     number = _highest_number(bracket, orders)
     rests = [(orders[name].order, orders[name].order.quantity - orders[name].filled_quantity) for name in names]

@@ -36,14 +36,8 @@ def give_plan(
 ) -> None:
     """Give a position without a plan one with a stop: the execution that opened it becomes its entry.
 
-    Args:
-        store: the state.
-        position: what is held.
-        name: a ULID, the plan's bracket id.
-        now: aware UTC.
-        stop: trigger of its stop.
-        rate: what the prices are in; None where that is the account's currency.
-        stop_limit_pct: how far the limit of the stop lies beyond its trigger; None for a stop at market.
+    *name* is a ULID, the plan's bracket id. *rate* is what the prices are in, None where that is the account's
+    currency. *stop_limit_pct* is how far the limit of the stop lies beyond its trigger, None for a stop at market.
 
     Raises:
         NothingToDo: the execution that opened it is too old to be known.

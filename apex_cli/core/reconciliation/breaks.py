@@ -56,12 +56,8 @@ def find_breaks(
 ) -> tuple[Break, ...]:
     """Return every difference between *state* and *reported*, with its correction.
 
-    Args:
-        state: our books; not changed.
-        reported: the broker's answer.
-        now: when it was reported.
-        oldest: executions before it are too old to be counted.
-        underlyings: prices of what options that ended are about, by key, as far as they are known.
+    Executions before *oldest* are too old to be counted. *underlyings* are the prices of what options that ended are
+    about, by key, as far as they are known. The state is not changed.
     """
     last = state.reconciliation
     if last is not None and not is_own_account(state, reported.account_id):

@@ -72,11 +72,8 @@ def compare_positions(
 ) -> tuple[Break, ...]:
     """Return a break for each security of which the broker holds another quantity than we do.
 
-    Args:
-        held: ours, missed fills folded in.
-        reported: a complete answer.
-        ignored: what a person said is not ours.
-        plans: entry decisions by ``bracket_id``, for the levels of after a split.
+    *held* is ours, missed fills folded in; *reported* is complete. *plans* are entry decisions by ``bracket_id``, for
+    the levels of after a split.
     """
     keys = sorted({*held, *(key for key, quantity in reported.positions.items() if quantity)})
     instruments = {row.instrument.key: row.instrument for row in reported.holdings}
@@ -205,10 +202,8 @@ def compare_exits(
 ) -> tuple[Break, ...]:
     """Return a break for each security whose exits rest for more than both sides hold, or whose stops cover less.
 
-    Args:
-        held: ours, missed fills folded in.
-        records: our orders after the broker's reports about them.
-        reported: a complete answer.
+    *held* is ours, missed fills folded in; *records* are our orders after the broker's reports about them. *reported*
+    is complete.
     """
     by_key: dict[str, list[OrderRecord]] = {key: [] for key in held}
     for record in records.values():

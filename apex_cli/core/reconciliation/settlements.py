@@ -70,11 +70,8 @@ def ended_contracts(
 ) -> tuple[Break, ...]:
     """Return a break for each execution that books the end of an option, and what it delivered.
 
-    Args:
-        held: ours, missed fills folded in.
-        reported: a complete answer.
-        prices: of underlyings, by their key, as far as they are known.
-        now: when it was reported.
+    *held* is ours, missed fills folded in; *reported* is complete. *prices* are those of underlyings, by their key, as
+    far as they are known.
     """
     by_underlying: dict[str, list[Ended]] = {}
     for key, position in held.items():

@@ -75,14 +75,7 @@ def compare_learning(
 ) -> LearningComparison:
     """Return what *learned* trades have over *plain* ones, over all sessions and by years.
 
-    Args:
-        learned: closed trades with learning.
-        plain: the same without it.
-        first: first session.
-        last: last session.
-        versions: how often the weights were changed.
-        suspended: whether learning was switched to only reporting on the way.
-        seed: of the interval.
+    *plain* are the same trades without learning; *suspended* says whether it was switched to only reporting on the way.
     """
     years = []
     for year in range(first.year, last.year + 1):
