@@ -406,20 +406,12 @@ async def looking(parts: Parts) -> AsyncIterator[Parts]:
 
 
 async def look_at_account(parts: Parts) -> AccountSnapshot:
-    """Return what the account is worth now.
-
-    Raises:
-        BrokerError: the broker cannot be reached, or did not report all of it.
-    """
+    """Return what the account is worth now."""
     async with looking(parts):
         return await parts.broker.account()
 
 
 async def look_at_account_and_orders(parts: Parts) -> tuple[AccountSnapshot, tuple[BrokerOrder, ...]]:
-    """Return what the account is worth now, and every order that works at the broker, whoever placed it.
-
-    Raises:
-        BrokerError: the broker cannot be reached, or did not report all of it.
-    """
+    """Return what the account is worth now, and every order that works at the broker, whoever placed it."""
     async with looking(parts):
         return await parts.broker.account(), (await parts.broker.snapshot()).working

@@ -21,16 +21,13 @@ class JournalFeed:
     """Reads what came behind a sequence number; nothing is locked, and nobody waits for it.
 
     Numbers rise for the life of a state, through months and restorations: whoever keeps the number of the last event
-    that was dealt with continues there, and misses none.
+    that was dealt with continues there, and misses none. A file that cannot be read is a StateError.
     """
 
     def __init__(self, settings: Settings, after: int | None = None, kinds: Collection[str] = ()) -> None:
         """Begin behind event number *after*, 0 for the first there is; None: behind what is there now.
 
         Without *kinds* every kind is given.
-
-        Raises:
-            StateError: the journal cannot be read.
         """
         self._places = JournalPlaces(settings.state.dir / "journal")
         self._kinds = frozenset(kinds)
@@ -50,11 +47,7 @@ class JournalFeed:
         self._place = self._places.behind(found[-count:][0] - 1 if found else 0)
 
     def read(self) -> list[OutboxRow]:
-        """Return the next events, some hundred at the most; none when there is nothing new.
-
-        Raises:
-            StateError: a file cannot be read.
-        """
+        """Return the next events, some hundred at the most; none when there is nothing new."""
         while found := self._places.read(self._place):
             self._place = found[-1][1]
             if rows := [row for row, _ in found if not self._kinds or row.kind in self._kinds]:
@@ -83,11 +76,7 @@ def feed_after(settings: Settings, after: int | None) -> JournalFeed:
 def follow(
     feed: JournalFeed, *, waits: bool = True, is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[OutboxRow]:
-    """Yield every event as soon as it is in the journal, until *is_over*; without *waits* only what is there by now.
-
-    Raises:
-        StateError: a file cannot be read.
-    """
+    """Yield every event as soon as it is in the journal, until *is_over*; without *waits* only what is there by now."""
     while not is_over():
         rows = feed.read()
         yield from rows

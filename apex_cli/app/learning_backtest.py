@@ -17,9 +17,6 @@ def backtest_learning(settings: Settings, options: ReplayOptions, on_step: OnSte
 
     Where it is off, or only reports, it is tried as if it adapted. Learning begins with nothing and knows nothing of a
     trade before it is closed: each session is judged by what was learned before it.
-
-    Raises:
-        InputError: there are no bars in the period, or a file cannot be read.
     """
     mode = settings.learning.mode if settings.learning.mode.adapts else LearningMode.ADAPT
     learned = _replay(settings, options, mode, on_step, 0)

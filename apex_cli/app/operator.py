@@ -46,7 +46,7 @@ class CloseTerms(NamedTuple):
 
 
 class Operator:
-    """Looks and acts for one person."""
+    """Looks and acts for one person; what asks the broker raises BrokerError where it cannot be reached or read."""
 
     def __init__(self, settings: Settings, out: Output, *, wait_s: float) -> None:
         """Touch nothing yet. *out* hears that another process is waited for: up to *wait_s*; 0 hands nothing over."""
@@ -94,19 +94,11 @@ class Operator:
         return tuple(found.values())
 
     def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
-        """Look at *approval* again with the price, account and positions of now.
-
-        Raises:
-            BrokerError: the broker cannot be reached, or the account cannot be read.
-        """
+        """Look at *approval* again with the price, account and positions of now."""
         return self.preview_all((approval,), quantity)[0]
 
     def preview_all(self, approvals: Sequence[ApprovalRecord], quantity: Quantity | None = None) -> tuple[Preview, ...]:
-        """Look at *approvals* over one connection.
-
-        Raises:
-            BrokerError: the broker cannot be reached, or the account cannot be read.
-        """
+        """Look at *approvals* over one connection."""
         from apex_cli.app.compose import looking
         from apex_cli.core.adapters import event_loop
 
@@ -119,11 +111,7 @@ class Operator:
         return event_loop.run(looked())
 
     def account(self) -> tuple[State, AccountSnapshot, DayTradeStatus]:
-        """Return state, account and day trades as they are now.
-
-        Raises:
-            BrokerError: the account cannot be read.
-        """
+        """Return state, account and day trades as they are now."""
         from apex_cli.app.compose import look_at_account, make_parts
         from apex_cli.core.adapters import event_loop
 

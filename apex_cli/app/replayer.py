@@ -1,7 +1,7 @@
 """Replays history: the same coordinator, steps, scanners, decisions, venue and learners, on a clock of the bars.
 
 Everything happens in memory. Of the state folder the predictor's model is read, where the predictor is switched on;
-nothing is written.
+nothing is written. Whatever reads bars raises InputError where there are none in the period, or a file cannot be read.
 """
 
 from __future__ import annotations
@@ -124,9 +124,6 @@ def replay(
     *make_sources* makes other sources of signals than those of *settings* and *options*.
 
     There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
-
-    Raises:
-        InputError: there are no bars in the period, or a file cannot be read.
     """
     return event_loop.run(Replay(settings, options, make_sources=make_sources).run(on_step))
 
@@ -139,30 +136,19 @@ def open_replay_bars(
 
     Splits in the file *actions* are taken out of them, and the bars of a symbol end before one that is in none; with
     *keeps* they are kept beside the files as they were read.
-
-    Raises:
-        InputError: the folder or one of its files cannot be read.
     """
     known = read_actions(actions) if actions is not None else ()
     return CsvBars(folder, file_hints(prices, "prices"), known, keeps=keeps, ends_at_splits=True)
 
 
 def bars_of(settings: Settings, options: ReplayOptions) -> CsvBars:
-    """Return the bars that are replayed.
-
-    Raises:
-        InputError: the folder or one of its files cannot be read.
-    """
+    """Return the bars that are replayed."""
     keeps = settings.replay.keep_bars
     return open_replay_bars(options.bars_dir, settings.prices, options.actions, keeps=keeps)
 
 
 def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
-    """Return a warning when the predictor's model learned from the bars that are replayed, or from later ones.
-
-    Raises:
-        InputError: there are no bars in the period, or a file cannot be read.
-    """
+    """Return a warning when the predictor's model learned from the bars that are replayed, or from later ones."""
     models = pinned_models(settings)
     if models is None:
         return None
@@ -171,11 +157,7 @@ def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
 
 
 def period_of(settings: Settings, options: ReplayOptions) -> tuple[date, date]:
-    """Return the first and the last session that would be replayed.
-
-    Raises:
-        InputError: there are no bars in the period, or a file cannot be read.
-    """
+    """Return the first and the last session that would be replayed."""
     ends = _ends_of(bars_of(settings, options), options)
     return session_date(ends[0] - LAST_SECOND), session_date(ends[-1] - LAST_SECOND)
 

@@ -1,4 +1,7 @@
-"""Strategies of the user's own as sources of signals, in a run and in a replay; they are read as files are."""
+"""Strategies of the user's own as sources of signals, in a run and in a replay; they are read as files are.
+
+One that is not there, may not be loaded, fails or does not end is a ConfigError.
+"""
 
 from __future__ import annotations
 
@@ -38,21 +41,13 @@ def proposal_reader(
 
 
 def named_strategy(settings: Settings, context: PipelineContext, name: str) -> StrategySource:
-    """Return the strategy *name*, as the configuration would name it, for the watch list or all symbols.
-
-    Raises:
-        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
-    """
+    """Return the strategy *name*, as the configuration would name it, for the watch list or all symbols."""
     parts = load_strategy(settings, name, key="the strategy")
     return source_of(settings, context, *parts, watched(settings, context))
 
 
 def load_strategy(settings: Settings, name: str, *, key: str = "scanners.strategies") -> tuple[str, OnBar]:
-    """Return what a strategy is called, and its function; *key* is where errors say that it is named.
-
-    Raises:
-        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
-    """
+    """Return what a strategy is called, and its function; *key* is where errors say that it is named."""
     from apex_cli.core.signals.strategy import strategy_parts
 
     return load_part(settings, name, "strategies", key=key, make=strategy_parts)
@@ -68,11 +63,7 @@ def _plain_number(number: Decimal) -> int | float:
 
 
 def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[StrategySource]:
-    """Yield a source for each strategy that the configuration names, for its watch list.
-
-    Raises:
-        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
-    """
+    """Yield a source for each strategy that the configuration names, for its watch list."""
     for name in settings.scanners.strategies:
         yield source_of(settings, context, *load_strategy(settings, name), settings.scanners.watch_list)
 

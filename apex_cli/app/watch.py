@@ -43,7 +43,7 @@ HOLDER_FILE = "executor.holder"
 
 
 class Watch:
-    """Follows the state as other processes change it."""
+    """Follows the state as other processes change it; a file that cannot be read or trusted is a StateError."""
 
     def __init__(self, settings: Settings) -> None:
         """Look at nothing yet."""
@@ -55,20 +55,12 @@ class Watch:
         self._lines: deque[Activity] = deque(maxlen=MOST_LINES)
 
     def has_changed(self) -> bool:
-        """Return whether another process committed, or its events reached the journal, since the last look.
-
-        Raises:
-            StateError: the file cannot be read or trusted.
-        """
+        """Return whether another process committed, or its events reached the journal, since the last look."""
         state = self._store.view()
         return self._generation != self._store.generation or state.last_seq != self._tail.last_seq
 
     def look(self) -> Seen:
-        """Return what there is now.
-
-        Raises:
-            StateError: the file cannot be read or trusted.
-        """
+        """Return what there is now."""
         state = self._store.view()
         now = self._now(state)
         if state.last_seq != self._tail.last_seq:
@@ -81,11 +73,7 @@ class Watch:
         return Seen(board=board, lines=lines, alarms=_alarms_of(lines, now), badge=badge, holder=self._holder())
 
     def history(self, symbol: str) -> PositionHistory:
-        """Return how the position in *symbol* came to where it stands; nothing where it is not held any more.
-
-        Raises:
-            ApexError: the journal cannot be read.
-        """
+        """Return how the position in *symbol* came to where it stands; nothing where it is not held any more."""
         state = self._store.view()
         row = state.positions.get(symbol)
         if row is None:
@@ -105,11 +93,7 @@ class Watch:
         )
 
     def month(self) -> tuple[SessionValue, ...]:
-        """Return what the account was worth at the end of each session of the last month.
-
-        Raises:
-            ApexError: the journal cannot be read.
-        """
+        """Return what the account was worth at the end of each session of the last month."""
         from apex_cli.app.report_pages import read_report
         from apex_cli.core.reports.trade_report import Span
 

@@ -15,38 +15,22 @@ from apex_cli.core.reports.trade_report import SessionValue
 
 
 class Feed(Protocol):
-    """Follows the state."""
+    """Follows the state; what cannot be read is an ApexError."""
 
     def has_changed(self) -> bool:
         """Report, cheaply, whether another process committed since the last ``look``."""
 
     def look(self) -> Seen:
-        """Return what there is now.
-
-        Raises:
-            ApexError: the state cannot be read.
-        """
+        """Return what there is now."""
 
     def month(self) -> tuple[SessionValue, ...]:
-        """Return what the account was worth at the end of each session of the last month; may take a while.
-
-        Raises:
-            ApexError: the journal cannot be read.
-        """
+        """Return what the account was worth at the end of each session of the last month; may take a while."""
 
     def risk(self) -> RiskView:
-        """Return what is at risk now; may take a while.
-
-        Raises:
-            ApexError: the state cannot be read.
-        """
+        """Return what is at risk now; may take a while."""
 
     def history(self, symbol: str) -> PositionHistory:
-        """Return how an open position came to where it stands; may take a while.
-
-        Raises:
-            ApexError: the journal cannot be read.
-        """
+        """Return how an open position came to where it stands; may take a while."""
 
 
 class Operator(Protocol):

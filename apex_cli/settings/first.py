@@ -1,4 +1,7 @@
-"""The first configuration: what a new account is asked, how answers are read, and the short file they become."""
+"""The first configuration: what a new account is asked, how answers are read, and the short file they become.
+
+Each ``read_...`` raises a ValueError that tells the person what is wrong with the answer.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +64,7 @@ BASES = {"lower": CapitalBase.LOWER_OF_BOTH, "equity": CapitalBase.EQUITY, "fixe
 
 
 def read_base(text: str) -> CapitalBase:
-    """Return what sizes count with.
-
-    Raises:
-        ValueError: it is none of the answers.
-    """
+    """Return what sizes count with."""
     word = text.strip().lower()
     found = BASES.get(word) or next((base for base in CapitalBase if base == word), None)
     if found is None:
@@ -74,11 +73,7 @@ def read_base(text: str) -> CapitalBase:
 
 
 def read_capital(text: str) -> Decimal:
-    """Return an amount such as ``3000``, ``3,000`` or ``$3,000.50``.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return an amount such as ``3000``, ``3,000`` or ``$3,000.50``."""
     plain = text.strip().removeprefix("$").removesuffix("USD").strip()
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
         plain = plain.replace(",", "")
@@ -91,11 +86,7 @@ def read_capital(text: str) -> Decimal:
 
 
 def read_risk(text: str) -> Decimal:
-    """Return a percentage such as ``1`` or ``0.5 %``.
-
-    Raises:
-        ValueError: it is none, or more than a half.
-    """
+    """Return a percentage such as ``1`` or ``0.5 %``."""
     percentage = number_of(text.strip().removesuffix("%").strip())
     if percentage is None or percentage <= 0:
         raise ValueError(f"{text!r} is not a percentage, such as 1 or 0.5.")
@@ -105,22 +96,14 @@ def read_risk(text: str) -> Decimal:
 
 
 def read_venue(text: str) -> Venue:
-    """Return ``simulation`` or ``paper``, of which the first letters are enough.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Return ``simulation`` or ``paper``, of which the first letters are enough."""
     if "live".startswith(text.strip().lower()) and text.strip():
         raise ValueError("A new account begins in simulation or on paper. See: apex help paper-and-live")
     return Venue(_begun(text, Venue))
 
 
 def read_port(text: str | int) -> int:
-    """Return the port of TWS or IB Gateway.
-
-    Raises:
-        ValueError: it is none, or one that live accounts have.
-    """
+    """Return the port of TWS or IB Gateway."""
     digits = str(text).strip()
     if not digits.isdecimal() or not 0 < int(digits) < 2**16:
         raise ValueError(f"{digits!r} is not a port, such as {TWS_PAPER} (TWS) or {GATEWAY_PAPER} (IB Gateway).")
@@ -132,11 +115,7 @@ def read_port(text: str | int) -> int:
 
 
 def read_account(text: str) -> str:
-    """Return the id of a paper account, or nothing for the only one that is logged in.
-
-    Raises:
-        ValueError: it is no id, or not one of a paper account.
-    """
+    """Return the id of a paper account, or nothing for the only one that is logged in."""
     account = text.strip().upper()
     if account and not re.fullmatch(r"[A-Z]{1,3}\d{4,12}", account):
         raise ValueError(f"{text.strip()!r} is no account id, such as DU1234567.")
@@ -146,11 +125,7 @@ def read_account(text: str) -> str:
 
 
 def read_prices(text: str, cwd: Path) -> Path | None:
-    """Return the absolute folder of price files, or None for nothing.
-
-    Raises:
-        ValueError: it is no folder, or an empty one.
-    """
+    """Return the absolute folder of price files, or None for nothing."""
     if not text.strip():
         return None
     folder = cwd / Path(text.strip()).expanduser()
@@ -162,22 +137,14 @@ def read_prices(text: str, cwd: Path) -> Path | None:
 
 
 def read_signals(text: str) -> Path:
-    """Return the folder that signal files are dropped into.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Return the folder that signal files are dropped into."""
     if not text.strip() or not text.isprintable():
         raise ValueError("Name a folder, such as signals.")
     return Path(text.strip()).expanduser()
 
 
 def read_phone(text: str) -> Phone:
-    """Return ``none``, ``telegram`` or ``apprise``, of which the first letters are enough.
-
-    Raises:
-        ValueError: it is none of them.
-    """
+    """Return ``none``, ``telegram`` or ``apprise``, of which the first letters are enough."""
     return Phone(_begun(text, Phone))
 
 

@@ -1,4 +1,4 @@
-"""Finds and reads the configuration: the file, then the ``APEX_<SECTION>__<KEY>`` variables."""
+"""Finds and reads the configuration: the file, then ``APEX_<SECTION>__<KEY>`` variables; errors are ConfigErrors."""
 
 from __future__ import annotations
 
@@ -97,20 +97,12 @@ def _named(path: Path, by: str) -> Path:
 
 
 def read_config(path: Path) -> dict[object, object]:
-    """Return the mapping in the YAML file at *path*; an empty file is an empty mapping.
-
-    Raises:
-        ConfigError: it cannot be read, is no UTF-8, no YAML, or no mapping.
-    """
+    """Return the mapping in the YAML file at *path*; an empty file is an empty mapping."""
     return parse_config(_decode(_read_bytes(path), path), path)
 
 
 def parse_config(text: str, path: Path) -> dict[object, object]:
-    """Return the mapping in *text*, which stands in *path* or is about to.
-
-    Raises:
-        ConfigError: it is no YAML, or no mapping.
-    """
+    """Return the mapping in *text*, which stands in *path* or is about to."""
     from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
 
     try:
@@ -155,9 +147,6 @@ def read_overrides(environ: Mapping[str, str]) -> dict[str, object]:
 
     A variable without ``__`` is none, such as ``APEX_CONFIG``. The text is a YAML value: ``0.01``,
     ``true``, ``[AAPL, MSFT]``.
-
-    Raises:
-        ConfigError: the text of one is no YAML value.
     """
     from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
 
