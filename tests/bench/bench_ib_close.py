@@ -17,8 +17,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from typing import NamedTuple
 
@@ -86,11 +86,10 @@ class Taken(NamedTuple):
 
 
 def timed(work: Callable[[], None], gateway: GatewayThread) -> Taken:
-    before, started = os.times(), time.perf_counter()
+    before, started = getrusage(RUSAGE_CHILDREN), time.perf_counter()
     work()
-    clock, after = time.perf_counter() - started, os.times()
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
-    taken = Taken(clock, processor)
+    clock, after = time.perf_counter() - started, getrusage(RUSAGE_CHILDREN)
+    taken = Taken(clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     if gateway.books().positions or gateway.books().open_orders():
         raise SystemExit(
             "something is left at the venue: "
@@ -105,26 +104,35 @@ def timed(work: Callable[[], None], gateway: GatewayThread) -> Taken:
     return taken
 
 
+def by_apex(folder: Path, _port: int, _library: str) -> None:
+    apex(folder, "close", "AAPL", "--yes", "--quiet")
+
+
+def by_script(_folder: Path, port: int, library: str) -> None:
+    bare = BARE.replace("LIBRARY", library)
+    subprocess.run([sys.executable, "-c", bare, str(port)], check=True, stderr=subprocess.DEVNULL)
+
+
+def one_close(close: Callable[[Path, int, str], None], library: str) -> Taken:
+    """Close the one position of a venue of its own: neither side reads the executions of earlier runs."""
+    gateway = GatewayThread(prices={"AAPL": "100"})
+    gateway.start()
+    folder = open_position(gateway.port, library)
+    taken = timed(lambda: close(folder, gateway.port, library), gateway)
+    gateway.close()
+    return taken
+
+
 def main(pairs: int, library: str) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp()
-    gateway = GatewayThread(prices={"AAPL": "100"})
-    gateway.start()
-
-    def by_script() -> None:
-        bare = BARE.replace("LIBRARY", library)
-        subprocess.run([sys.executable, "-c", bare, str(gateway.port)], check=True, stderr=subprocess.DEVNULL)
-
-    times: dict[str, list[Taken]] = {"apex close": [], f"bare {library}": []}
+    sides = {"apex close": by_apex, f"bare {library}": by_script}
+    times: dict[str, list[Taken]] = {name: [] for name in sides}
     for number in range(pairs + 1):
-        folder = open_position(gateway.port, library)
-        by_apex = timed(partial(apex, folder, "close", "AAPL", "--yes", "--quiet"), gateway)
-        open_position(gateway.port, library)
-        bare = timed(by_script, gateway)
-        if number:  # the first pair warms up
-            times["apex close"].append(by_apex)
-            times[f"bare {library}"].append(bare)
-    gateway.close()
+        for name in sorted(sides, reverse=bool(number % 2)):  # each is first as often as the other
+            taken = one_close(sides[name], library)
+            if number:  # the first pair warms up
+                times[name].append(taken)
     for what in Taken._fields:
         columns = {name: [getattr(taken, what) for taken in all_taken] for name, all_taken in times.items()}
         for name, column in columns.items():
