@@ -22,6 +22,8 @@ from apex_cli.core.errors import ApexError, BrokerError
 
 Answer = TypeVar("Answer")
 QUIET_LOGGERS = ("client", "ib", "wrapper", "Ticker")
+EVENTS = "eventkit.event"
+"""Logs with its traceback what the library could not read, such as the greeting of another program on the port."""
 
 
 class Link:
@@ -175,7 +177,7 @@ def _client_ids(config: IbConfig, *, read_only: bool) -> Sequence[int]:
 
 def _hush(library: str) -> None:
     """Keep the library's log lines out of the terminal: what matters is reported by apex, without account ids."""
-    for name in (library, *(f"{library}.{part}" for part in QUIET_LOGGERS)):
+    for name in (library, EVENTS, *(f"{library}.{part}" for part in QUIET_LOGGERS)):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

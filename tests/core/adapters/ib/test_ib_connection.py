@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,6 +110,28 @@ def test_a_port_that_accepts_and_says_nothing_is_named(mute_port: int, connect: 
     error = failure(connect, mute_port, connect_timeout_s=0.3)
     assert error.code == "ib_mute"
     assert "logged in" in error.hint
+
+
+@pytest.mark.parametrize("greeting", [b"\0\0\0\x0bxyz\0no date\0", b"\0\0\0\0", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_another_program_on_the_port_is_named_without_a_traceback(
+    connect: Connect, caplog: pytest.LogCaptureFixture, greeting: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with suppress(OSError):
+                client, _ = server.accept()
+                with client:
+                    client.sendall(greeting)
+                    while client.recv(1000):
+                        pass
+
+        speaker = threading.Thread(target=greet)
+        speaker.start()
+        error = failure(connect, server.getsockname()[1], connect_timeout_s=0.3)
+        speaker.join()
+    assert error.code == "ib_mute"
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_an_unknown_host_is_named(connect: Connect) -> None:
