@@ -155,8 +155,13 @@ class ModelKeeper:
             reported = replace(reason, message=f"{reason.message} Train it: apex model train")
             self._context.notice(reported, "keeper")
         elif self._started is None or now - self._started >= RETRY_INTERVAL:
-            self._started, self._is_training = now, True
-            self._trainer.start()
+            self._started = now
+            try:
+                self._trainer.start()
+            except OSError as error:
+                self._failed(f"its process cannot be started: {error}")
+            else:
+                self._is_training = True
 
     def _hear(self) -> None:
         """Report once of a training that went wrong; a new model is found by the next prediction."""
@@ -164,5 +169,8 @@ class ModelKeeper:
         if outcome is not None:
             self._is_training = False
             if outcome:
-                reason = Reason(code="training_failed", message=f"The predictor could not be trained: {outcome}")
-                self._context.notice(reason, outcome)
+                self._failed(outcome)
+
+    def _failed(self, why: str) -> None:
+        reason = Reason(code="training_failed", message=f"The predictor could not be trained: {why}")
+        self._context.notice(reason, why)

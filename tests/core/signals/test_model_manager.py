@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -323,6 +325,21 @@ class TestKeeping:
         self.tend(keeper, [start, start + timedelta(minutes=1), start + timedelta(hours=1)])
         assert [said.code for said in bench.said] == ["model_old"]
         assert files.predictions()[0].actual is not None
+
+    def test_a_training_that_cannot_be_started_ends_no_run_and_is_tried_again(self, files: ModelFiles) -> None:
+        starts: list[int] = []
+
+        def start() -> None:
+            starts.append(1)
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+        bench = Bench(manager(files))
+        keeper = ModelKeeper(bench.context, manager(files), Trainer(start, lambda: None))
+        begin = THEN + timedelta(days=8)
+        self.tend(keeper, [begin, begin + timedelta(hours=1), begin + timedelta(hours=7)])
+        assert len(starts) == 2
+        assert [said.code for said in bench.said] == ["training_failed"]
+        assert os.strerror(errno.ENOMEM) in bench.said[0].message
 
     def test_a_file_that_cannot_be_written_ends_no_run(self, files: ModelFiles) -> None:
         files.keep_predictions((prediction(200),))
