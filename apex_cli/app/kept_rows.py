@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,16 +18,12 @@ if TYPE_CHECKING:
     from apex_cli.settings.sections import Settings
 
 
-class Task(Protocol):
-    """What a row is the result of."""
+class SweepTask(Value, frozen=True, kw_only=True):
+    """One replay of a sweep: what a row is the result of."""
 
-    @property
-    def settings(self) -> Settings:
-        """The settings of the replay."""
-
-    @property
-    def options(self) -> ReplayOptions:
-        """What is replayed."""
+    values: dict[str, str]
+    settings: Settings
+    options: ReplayOptions
 
 
 class KeptRow(Value, frozen=True, kw_only=True):
@@ -64,15 +60,15 @@ class KeptRows:
         """Return how many rows there are."""
         return len(self._rows)
 
-    def count(self, tasks: Iterable[Task]) -> int:
+    def count(self, tasks: Iterable[SweepTask]) -> int:
         """Return for how many of *tasks* there is a row."""
         return sum(self.row_of(task) is not None for task in tasks) if self._rows else 0
 
-    def row_of(self, task: Task) -> SweepRow | None:
+    def row_of(self, task: SweepTask) -> SweepRow | None:
         """Return the row of *task*, if the same replay was finished before."""
         return self._rows.get(self._inputs_of(task))
 
-    def add(self, task: Task, row: SweepRow) -> None:
+    def add(self, task: SweepTask, row: SweepRow) -> None:
         """Write *row* down; where that is not possible, the sweep continues without."""
         line = msgspec.json.encode(KeptRow(inputs=self._inputs_of(task), row=row))
         if not self._is_writable:
@@ -91,7 +87,7 @@ class KeptRows:
         except OSError:
             self._is_writable = False
 
-    def _inputs_of(self, task: Task) -> str:
+    def _inputs_of(self, task: SweepTask) -> str:
         """Return a mark that changes with settings, options, bars, code and version."""
         folder = task.options.bars_dir
         if folder not in self._marks:

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 import apex_cli
-from apex_cli.app.kept_rows import KeptRows
+from apex_cli.app.kept_rows import KeptRows, SweepTask
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.errors import BrokerError, ConfigError, InputError, missing_extra
-from apex_cli.core.model.base import Value, named, taken_over
+from apex_cli.core.model.base import named, taken_over
 from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
@@ -39,14 +39,6 @@ Grid = dict[str, list[Any]]
 ReadSettings = Callable[[Mapping[str, str]], Settings]
 OnDone = Callable[[int, int], None]
 Numbered = tuple[int, SweepRow]
-
-
-class SweepTask(Value, frozen=True, kw_only=True):
-    """One replay of a sweep."""
-
-    values: dict[str, str]
-    settings: Settings
-    options: ReplayOptions
 
 
 class PackedBars(NamedTuple):

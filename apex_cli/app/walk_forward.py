@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from apex_cli.app.kept_rows import SweepTask
 from apex_cli.app.replayer import ReplayOptions, period_of
-from apex_cli.app.sweep import SweepTask
 from apex_cli.core.errors import InputError
 from apex_cli.core.reports.replay_report import SweepRow, WalkForwardRow, best_first
 from apex_cli.settings.sections import Settings

@@ -17,8 +17,9 @@ from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from apex_cli.app.kept_rows import SweepTask
     from apex_cli.app.replayer import ReplayOptions
-    from apex_cli.app.sweep import ReadSettings, SweepTask
+    from apex_cli.app.sweep import ReadSettings
     from apex_cli.app.walk_forward import Window
     from apex_cli.core.reports.replay_report import SweepRow, WalkForwardRow
 

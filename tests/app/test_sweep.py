@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from apex_cli.app.kept_rows import SweepTask
 from apex_cli.app.replayer import ReplayOptions
-from apex_cli.app.sweep import SweepTask, read_grid, sweep, sweep_on_cluster, tasks_of
+from apex_cli.app.sweep import read_grid, sweep, sweep_on_cluster, tasks_of
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.settings.load import load_settings
 from apex_cli.settings.sections import Settings

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.app.kept_rows import KeptRows
+from apex_cli.app.kept_rows import KeptRows, SweepTask
 from apex_cli.app.replayer import ReplayOptions
-from apex_cli.app.sweep import PackedBars, SweepTask, pack_bars, read_grid, run_packed, run_task, sweep, tasks_of
+from apex_cli.app.sweep import PackedBars, pack_bars, read_grid, run_packed, run_task, sweep, tasks_of
 from apex_cli.app.walk_forward import Span, Window, held_out, read_span, read_walk, walk_forward, windows_of
 from apex_cli.core.errors import InputError
 from apex_cli.core.reports.replay_report import SweepRow, best_first

@@ -33,8 +33,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from apex_cli.app.kept_rows import SweepTask
 from apex_cli.app.replayer import ReplayOptions, replay
-from apex_cli.app.sweep import SweepTask, sweep, sweep_on_cluster
+from apex_cli.app.sweep import sweep, sweep_on_cluster
 from apex_cli.core.market.calendar import next_session
 from apex_cli.settings.sections import Settings
 
