@@ -6,6 +6,7 @@ from typing import Any
 
 from apex_cli.core.model.file_look import FileLook
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.formats import counted
 
 DASH = "-"
 
@@ -28,9 +29,8 @@ def file_data(look: FileLook) -> dict[str, Any]:
 
 def file_blocks(look: FileLook) -> tuple[Block, ...]:
     """Return what the file was taken for, its columns, its first rows, and what to do about the rest."""
-    counted = f"{look.count:,} row{'' if look.count == 1 else 's'}"
     near = f"not usable; nearest to {look.kind.value}" if look.missing else "not usable"
-    verdict = f"{look.kind.value}, {counted}" if look.is_usable else near
+    verdict = f"{look.kind.value}, {counted(look.count, 'row')}" if look.is_usable else near
     columns = ", ".join(ours if ours == theirs else f"{ours} = {theirs}" for ours, theirs in look.columns.items())
     facts = [
         ("Read as", Cell(verdict, Tone.GOOD if look.is_usable else Tone.BAD)),

@@ -16,6 +16,7 @@ from apex_cli.presenters.screen.columns import Column, Table, bold, facts, or_da
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
+    counted,
     gain,
     in_both,
     moment,
@@ -136,7 +137,7 @@ def ratio_figures(ratios: Ratios) -> tuple[Figure, ...]:
         Figure("Calmar", _two(ratios.calmar), note=sessions),
         Figure("Tail ratio", _two(ratios.tail_ratio), note=sessions),
         Figure("SQN", _two(ratios.sqn), note=_of(ratios.trades, FEWEST_TRADES, "trade")),
-        Figure("Longest fall", _counted(ratios.longest_fall, "session"), note="below an earlier high"),
+        Figure("Longest fall", counted(ratios.longest_fall, "session"), note="below an earlier high"),
     )
 
 
@@ -150,11 +151,7 @@ def ratio_block(title: str, ratios: Ratios) -> Block:
 
 
 def _of(count: int, fewest: int, what: str) -> str:
-    return f"of {_counted(count, what)}" + (f"; needs {fewest}" if count < fewest else "")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"of {counted(count, what)}" + (f"; needs {fewest}" if count < fewest else "")
 
 
 def _two(value: float | None) -> str:

@@ -12,7 +12,7 @@ from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold, toned
-from apex_cli.presenters.screen.formats import DASH, money, number, score_text, signed, units
+from apex_cli.presenters.screen.formats import DASH, counted, money, number, score_text, signed, units
 
 OUTCOME_TONES = {
     SignalOutcome.EXECUTED: Tone.GOOD,
@@ -115,18 +115,14 @@ def _stopped(mode: str) -> tuple[Line, ...]:
     return (Line(text=f"Trading is {mode}: nothing is opened. Go on with: apex resume", tone=Tone.WARN),)
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def summary_line(summary: Mapping[str, Any]) -> str:
     """Return the sums of a run in one line."""
-    counted = [f"{count} {outcome}" for outcome, count in summary["outcomes"].items() if count]
-    parts = [", ".join(counted) or "no signals"]
+    outcomes = [f"{count} {outcome}" for outcome, count in summary["outcomes"].items() if count]
+    parts = [", ".join(outcomes) or "no signals"]
     if summary.get("fills"):
-        parts.append(_counted(summary["fills"], "fill"))
+        parts.append(counted(summary["fills"], "fill"))
     if summary.get("round_trips"):
-        closed = _counted(summary["round_trips"], "round trip")
+        closed = counted(summary["round_trips"], "round trip")
         parts.append(f"{closed} closed ({signed(summary['realized_pnl'])} {account_currency()})")
     parts.append(f"{summary['positions']} open")
     parts.append(f"equity {money(summary['equity'])} {account_currency()}")

@@ -60,6 +60,11 @@ SMALL = Decimal("0.01")
 """Below it six digits are kept, however many decimals that takes."""
 
 
+def counted(count: int, noun: str) -> str:
+    """Return *count* with its noun: ``1 fill``, ``1,200 fills``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def units(quantity: Decimal) -> str:
     """Return a quantity for people.
 
