@@ -27,6 +27,7 @@ from apex_cli.core.errors import BrokerError, ConfigError, InputError, missing_e
 from apex_cli.core.model.base import named, taken_over
 from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
+from apex_cli.core.text.problems import suggest
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
@@ -90,17 +91,23 @@ def tasks_of(grid: Grid, options: ReplayOptions, read_settings: ReadSettings) ->
     Raises:
         ConfigError: a key or a value is wrong.
     """
+    _require_keys(grid)
     tasks = []
     for combination in itertools.product(*grid.values()):
         values = {key: _text(value) for key, value in zip(grid, combination, strict=True)}
         variables = {OVERRIDE_PREFIX + key.upper().replace(".", "__"): text for key, text in values.items()}
-        if not all("." in key for key in grid):
-            key = next(key for key in grid if "." not in key)
-            raise ConfigError(
-                "config_invalid", f"The grid names {key!r}, which is no key.", hint="Write it as section.key."
-            )
         tasks.append(SweepTask(values=values, settings=read_settings(variables), options=options))
     return tasks
+
+
+def _require_keys(grid: Grid) -> None:
+    from apex_cli.settings.validation import fields
+
+    for key in grid:
+        if "." not in key or not any(key == path or key.startswith(f"{path}.") for path in fields()):
+            near = suggest(key, tuple(fields())) if "." in key else None
+            hint = f"Did you mean {near}?" if near else "Write it as section.key; apex help keys lists every key."
+            raise ConfigError("config_invalid", f"The grid names {key!r}, which is no key.", hint=hint)
 
 
 def _text(value: object) -> str:

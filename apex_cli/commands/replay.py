@@ -172,7 +172,7 @@ class _Sweep:
 
         if done := self._kept.count(tasks):
             self._out.note(f"{done} of {len(tasks)} replays are in {self._kept.path} from before and not done again.")
-        with self._out.progress(f"{len(tasks)} replays") as on_done:
+        with self._out.progress(f"{len(tasks)} replay{'' if len(tasks) == 1 else 's'}") as on_done:
             try:
                 if self._dask is not None:
                     return sweeping.sweep_on_cluster(tasks, self._dask, on_done=on_done, kept=self._kept)

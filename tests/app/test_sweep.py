@@ -87,7 +87,7 @@ def test_a_missing_grid_is_an_error(tmp_path: Path) -> None:
     ("text", "reported"),
     [
         ("capital: [1]", "names 'capital', which is no key"),
-        ("risk.capitol: [1]", "APEX_RISK__CAPITAL"),
+        ("risk.capitol: [1]", "names 'risk.capitol', which is no key"),
         ("risk.max_risk_pct: [7]", "above 0 up to 1"),
     ],
 )
