@@ -8,17 +8,18 @@ coordinator knows ports and rules, and no adapter.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from apex_cli.core.coordinator.bus import Bus, CheckLearning, Incoming, Priority, Ranked
+from apex_cli.core.coordinator.bus import Incoming, Ranked, best_first, strongest
 from apex_cli.core.coordinator.signal_reports import (
     decided_report,
     duplicate_report,
@@ -105,7 +106,7 @@ Routed = Ranked | Ended | SignalReport
 """A signal on its way to a decision, or how it ended before."""
 
 
-Outcome = Ended | SignalReport | Opened
+Outcome = SignalReport | Opened
 """What came of a signal; before its orders are sent as far as it is known then."""
 
 
@@ -168,7 +169,7 @@ class Coordinator:
         self._learning = learning
         self._learning_interval = learning_interval
         self._play_market = play_market
-        self._bus = Bus(bus_capacity)
+        self._bus_capacity = bus_capacity
         self._window = Window(window)
         self._serve = serve
         self._is_woken = is_woken
@@ -333,11 +334,9 @@ class Coordinator:
                     busy = await self._let_wait(source, batches) or busy
                     continue
                 busy = True
-                if len(batches) > FEW:
-                    await self._bring_in_together(source, batches)
-                else:
-                    for batch in batches:
-                        await self._bring_in((Waiting(source, batch),))
+                competing = [(Waiting(source, batch),) for batch in batches]
+                for groups in [competing] if len(batches) > FEW else [[each] for each in competing]:
+                    await self._bring_in(groups)
         due = self._window.due_at
         if due is not None and (not waits or self._clock.now() >= due):
             await self.decide_on_waiting()
@@ -350,14 +349,14 @@ class Coordinator:
             if batch.signals:
                 busy = self._window.add(source, batch, now) or busy
             else:
-                await self._bring_in((Waiting(source, batch),))
+                await self._bring_in([(Waiting(source, batch),)])
                 busy = True
         return busy
 
     async def decide_on_waiting(self) -> None:
         """Bring everything that waits to its outcomes."""
         if waiting := self._window.take():
-            await self._bring_in(waiting)
+            await self._bring_in([waiting])
 
     def _groups(self, polled: Iterable[SignalBatch]) -> Iterator[Sequence[SignalBatch]]:
         """Yield batches alone, or in groups where the broker lets many be written down together."""
@@ -373,118 +372,99 @@ class Coordinator:
         if group:
             yield group
 
-    async def _bring_in(self, taken: Sequence[Waiting]) -> None:
-        """Put batches on the bus and work it until it is empty: route what came in, then act, best first.
-
-        Every signal gets the mark of who proposed it: the door says so, and no source.
-        """
+    async def _bring_in(self, groups: Sequence[Sequence[Waiting]]) -> None:
+        """Bring batches to their outcomes and settle them; the signals of one group compete, the best goes first."""
+        taken = [waiting for group in groups for waiting in group]
         first = len(self.reports)
-        for _, batch in taken:
-            self._record_rejected(batch)
-            self._report(map(rejected_report, batch.rejected))
-        routed: list[Routed] = []
         try:
-            dropped = [
-                self._bus.put(Incoming(replace(signal, proposal=self._proposal), where), Priority.ROUTE)
-                for _, batch in taken
-                for signal, where in zip(batch.signals, batch.where, strict=True)
-            ]
             exposures = self._gatherer.exposures(self._store.view())
-            while (message := self._bus.get()) is not None:
-                match message:
-                    case Incoming(signal, where):
-                        routed.append(await self._route(signal, where, exposures))
-                    case Ranked():
-                        best = [message, *self._next_best()]
-                        with self._store.grouped() if len(best) > 1 else nullcontext():
-                            decided, _ = await self._decide(best, ZERO)
-                        await self._send_and_report(decided)
-                    case CheckLearning():
-                        self._check_learning()
-                if routed and not self._bus:
-                    self._end([each for each in routed if not isinstance(each, Ranked)])
-                    for ranked in [each for each in routed if isinstance(each, Ranked)]:
-                        self._bus.put(ranked, Priority.EXECUTE)
-                    routed.clear()
-            self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
+            self._record_rejected(taken)
+            routed = [await self._route_all(group, exposures) for group in groups]
+            for part in self._parts(routed):
+                await self._act_on(part)
         finally:
-            self._bus.clear()
             if not self._dry_run:
                 self._in_flight.clear()
         if not self._dry_run:
             self._settle(taken, self.reports[first:])
 
+    def _parts(self, routed: Sequence[Sequence[Routed]]) -> Iterator[Sequence[Routed]]:
+        """Yield what is written down in one commit before anything of it is sent.
+
+        Many groups are one part, as nothing in them competes. Many opportunities of one group are as many parts as the
+        broker needs. Of a few, each is a part of its own: it is decided with the fills of those before it.
+        """
+        if len(routed) > 1:
+            yield list(chain.from_iterable(routed))
+            return
+        for is_ranked, found in groupby(chain.from_iterable(routed), lambda each: isinstance(each, Ranked)):
+            part = list(found)
+            most = len(part)
+            if is_ranked:
+                most = self._orders.most_together if most > FEW and not self._dry_run else 1
+            for start in range(0, len(part), most):
+                yield part[start : start + most]
+
     @staticmethod
-    def _settle(taken: Sequence[Waiting], reports: Iterable[SignalReport]) -> None:
-        """Settle each batch where it came from, with its part of *reports*: those of rejected rows come first."""
-        rest = iter(reports)
-        own = [list(islice(rest, len(batch.rejected))) for _, batch in taken]
-        owner: dict[str, list[SignalReport]] = {}
+    def _settle(taken: Sequence[Waiting], reports: Sequence[SignalReport]) -> None:
+        """Settle each batch where it came from, with its part of *reports*: first those of its rejected rows.
+
+        Of copies of one signal the first may have come to something; the others are its duplicates.
+        """
+        rows = (report for report in reports if report.outcome is SignalOutcome.INVALID)
+        own = [list(islice(rows, len(batch.rejected))) for _, batch in taken]
+        owners: defaultdict[str, deque[list[SignalReport]]] = defaultdict(deque)
         for (_, batch), its in zip(taken, own, strict=True):
             for signal in batch.signals:
-                owner.setdefault(signal.signal_id, its)
-        for report in rest:
-            owner.get(report.signal_id, own[0]).append(report)
+                owners[signal.signal_id].append(its)
+        for report in reports:
+            if report.outcome is not SignalOutcome.INVALID:
+                copies = owners[report.signal_id]
+                is_copy = report.outcome is SignalOutcome.DUPLICATE
+                (copies.pop() if is_copy else copies.popleft()).append(report)
         for (source, batch), its in zip(taken, own, strict=True):
             source.settle(batch, its)
 
-    async def _bring_in_together(self, source: SignalSource, batches: Sequence[SignalBatch]) -> None:
-        """Bring small batches to their outcomes as one after another, but write all of it down in one commit."""
-        try:
-            exposures = self._gatherer.exposures(self._store.view())
-            routed = [
-                [
-                    await self._route(replace(signal, proposal=self._proposal), where, exposures)
-                    for signal, where in zip(batch.signals, batch.where, strict=True)
-                ]
-                for batch in batches
-            ]
-        finally:
-            self._in_flight.clear()
-        outcomes: list[list[Outcome]] = []
-        with self._store.grouped():
-            pledged = ZERO
-            for batch, found in zip(batches, routed, strict=True):
-                self._record_rejected(batch)
-                decided, pledged = await self._decide(_best_first(found), pledged)
-                ended = self._recorded([each for each in found if not isinstance(each, Ranked)])
-                outcomes.append([*map(rejected_report, batch.rejected), *ended, *decided])
-        first = len(self.reports)
-        await self._send_and_report([each for decided in outcomes for each in decided])
-        reports = iter(self.reports[first:])
-        for batch, decided in zip(batches, outcomes, strict=True):
-            source.settle(batch, list(islice(reports, len(decided))))
-
-    async def _send_and_report(self, decided: Sequence[Outcome]) -> None:
-        """Send what was decided to open, and report all of it, also where the sending is broken off."""
-        try:
-            await self._executor.send([each.opening for each in decided if isinstance(each, Opened)])
-        finally:
-            self._end(decided)
-
-    def _record_rejected(self, batch: SignalBatch) -> None:
-        if batch.rejected and not self._dry_run:
+    def _record_rejected(self, taken: Iterable[Waiting]) -> None:
+        rejected = [] if self._dry_run else [batch for _, batch in taken if batch.rejected]
+        if rejected:
             from apex_cli.core.decision.record import record_rejected
 
             with self._store.transaction() as tx:
-                record_rejected(tx, batch, self._clock.now())
+                for batch in rejected:
+                    record_rejected(tx, batch, self._clock.now())
 
-    def _next_best(self) -> Sequence[Ranked]:
-        """Take off the bus what can be written down together with the best one."""
-        if self._dry_run or len(self._bus) < FEW:
-            return ()
-        return self._bus.get_best(self._orders.most_together - 1)
+    async def _route_all(self, group: Sequence[Waiting], exposures: Sequence[Exposure]) -> list[Routed]:
+        """Return what stands about each row and signal of *group*, in the order in which it is reported.
 
-    def _dropped(self, message: Incoming | Ranked) -> Ended:
+        Rejected rows come first, then the signals that ended on the way, the opportunities, best first, and the signals
+        that the bus had no room for. Each signal gets the mark of who proposed it: the door says so, and no source.
+        """
+        waiting, dropped = strongest(
+            [
+                Incoming(replace(signal, proposal=self._proposal), where)
+                for _, batch in group
+                for signal, where in zip(batch.signals, batch.where, strict=True)
+            ],
+            self._bus_capacity,
+        )
+        found = [await self._route(signal, where, exposures) for signal, where in waiting]
+        return [
+            *(rejected_report(row) for _, batch in group for row in batch.rejected),
+            *(each for each in found if not isinstance(each, Ranked)),
+            *best_first(each for each in found if isinstance(each, Ranked)),
+            *(self._dropped(each) for each in dropped),
+        ]
+
+    def _dropped(self, incoming: Incoming) -> Ended:
         """Return the end of a signal that the full bus had no room for."""
-        signal = message.signal if isinstance(message, Incoming) else message.opportunity.signal
         reason = Reason(
             code="bus_overflow",
-            message=f"More than {self._bus.capacity} signals waited at once; the weakest were dropped.",
-            limit=str(self._bus.capacity),
-            value=str(self._bus.capacity + 1),
+            message=f"More than {self._bus_capacity} signals waited at once; the weakest were dropped.",
+            limit=str(self._bus_capacity),
+            value=str(self._bus_capacity + 1),
         )
-        return Ended(signal, SignalOutcome.REFUSED, (reason,), message.where)
+        return Ended(incoming.signal, SignalOutcome.REFUSED, (reason,), incoming.where)
 
     async def _route(self, signal: Signal, where: str, exposures: Sequence[Exposure]) -> Routed:
         """Bring one signal through the stages to its score; else return how it ended on the way."""
@@ -506,75 +486,86 @@ class Coordinator:
         self._in_flight.add(signal.signal_id)
         return Ranked(self._ranker().rank(signal, (*exposures, *self._planned)), where)
 
-    def _end(self, outcomes: Sequence[Outcome]) -> None:
-        """Record all that came to no decision in one commit, and report everything."""
-        if outcomes:
-            self._report(self._recorded(outcomes))
-
-    def _recorded(self, outcomes: Sequence[Outcome]) -> list[SignalReport]:
-        """Record all that came to no decision, and return what there is to report."""
-        known: set[str] = set()
-        ended = [each for each in outcomes if isinstance(each, Ended)]
-        if ended and not self._dry_run:
-            from apex_cli.core.decision.record import record_ended
-
-            with self._store.transaction() as tx:
-                known.update(end.signal.signal_id for end in ended if end.signal.signal_id in tx.signals)
-                for end in ended:
-                    if end.signal.signal_id not in tx.signals:
-                        record_ended(tx, end.signal, end.outcome, end.reasons, self._clock.now())
-        reports: list[SignalReport] = []
-        for each in outcomes:
-            match each:
-                case SignalReport():
-                    reports.append(each)
-                case Opened(opening, opportunity, decision, where):
-                    records = self._orders.records(opening.orders)
-                    reports.append(executed_report(opportunity, decision, records, where))
-                case Ended() if each.signal.signal_id in known:
-                    reports.append(duplicate_report(each.signal, each.where))
-                case Ended():
-                    known.add(each.signal.signal_id)
-                    reports.append(ended_report(*each))
-        return reports
-
     # Decisions out
 
-    async def _decide(self, messages: Iterable[Ranked], pledged: Decimal) -> tuple[list[Outcome], Decimal]:
-        """Decide on each and write down what was decided; nothing is sent.
+    async def _act_on(self, part: Sequence[Routed]) -> None:
+        """Write down what comes of *part*, send its orders, and report all of it, also where the sending breaks off."""
+        with self._store.grouped() if len(part) > 1 and not self._dry_run else nullcontext():
+            outcomes = await self._write_down(part)
+        try:
+            await self._executor.send([each.opening for each in outcomes if isinstance(each, Opened)])
+        finally:
+            for outcome in outcomes:
+                self._report(self._executed(outcome) if isinstance(outcome, Opened) else outcome)
+
+    def _report(self, report: SignalReport) -> None:
+        self.reports.append(report)
+        if self._listener:
+            self._listener.signal(report)
+
+    async def _write_down(self, part: Iterable[Routed]) -> list[Outcome]:
+        """Decide on each opportunity and write down what becomes of each signal; nothing is sent.
 
         Each decision counts the entries before it as working ones, and their value as spent.
+        """
+        outcomes: list[Outcome] = []
+        pledged = ZERO
+        for each in part:
+            match each:
+                case Ranked():
+                    outcome, value = await self._decide(each, pledged)
+                    pledged += value
+                case Ended():
+                    outcome = self._end(each)
+                case SignalReport():
+                    outcome = each
+            outcomes.append(outcome)
+        return outcomes
 
-        Args:
-            messages: best first.
-            pledged: value of entries that are written down and not sent yet.
+    async def _decide(self, ranked: Ranked, pledged: Decimal) -> tuple[Outcome, Decimal]:
+        """Decide on one opportunity and write down what was decided; return it with the value that its entry takes.
 
-        Returns:
-            What came of each, and the value that is pledged now.
+        *pledged* is the value of entries that are written down and not sent yet.
         """
         from apex_cli.core.decision.plan import decide
 
-        outcomes: list[Outcome] = []
-        for message in messages:
-            opportunity, where = message.opportunity, message.where
-            state = self._store.view()
-            try:
-                snapshot = await self._gatherer.snapshot(state, opportunity, planned=self._planned, pledged=pledged)
-            except SecurityError as error:
-                outcomes.append(Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where))
-                continue
-            decision = decide(opportunity, snapshot, self._limits)
-            if self._dry_run:
-                self._plan(decision, opportunity.signal.strategy)
-                outcomes.append(decided_report(opportunity, decision, outcome_of(decision.kind), where))
-            elif decision.kind is not DecisionKind.EXECUTE:
-                outcomes.append(self._set_aside(opportunity, snapshot, decision, where))
-            elif opening := self._executor.write_down(opportunity, snapshot, decision):
-                outcomes.append(Opened(opening, opportunity, decision, where))
-                pledged += decision.sized.notional if decision.sized is not None else ZERO
-            else:
-                outcomes.append(duplicate_report(opportunity.signal, where))
-        return outcomes, pledged
+        opportunity, where = ranked.opportunity, ranked.where
+        state = self._store.view()
+        try:
+            snapshot = await self._gatherer.snapshot(state, opportunity, planned=self._planned, pledged=pledged)
+        except SecurityError as error:
+            return self._end(Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)), ZERO
+        decision = decide(opportunity, snapshot, self._limits)
+        if self._dry_run:
+            self._plan(decision, opportunity.signal.strategy)
+            return decided_report(opportunity, decision, outcome_of(decision.kind), where), ZERO
+        if decision.kind is not DecisionKind.EXECUTE:
+            return self._set_aside(opportunity, snapshot, decision, where), ZERO
+        opening = self._executor.write_down(opportunity, snapshot, decision)
+        if opening is None:
+            return duplicate_report(opportunity.signal, where), ZERO
+        value = decision.sized.notional if decision.sized is not None else ZERO
+        return Opened(opening, opportunity, decision, where), value
+
+    def _end(self, ended: Ended) -> SignalReport:
+        """Record a signal that came to no decision, and return its report: that of a duplicate where it is known."""
+        signal_id = ended.signal.signal_id
+        if self._dry_run:
+            is_known = signal_id in self._in_flight
+            self._in_flight.add(signal_id)
+        else:
+            from apex_cli.core.decision.record import record_ended
+
+            with self._store.transaction() as tx:
+                is_known = signal_id in tx.signals
+                if not is_known:
+                    record_ended(tx, ended.signal, ended.outcome, ended.reasons, self._clock.now())
+        return duplicate_report(ended.signal, ended.where) if is_known else ended_report(*ended)
+
+    def _executed(self, opened: Opened) -> SignalReport:
+        """Return the report of an opening that was sent, as its orders stand."""
+        records = self._orders.records(opened.opening.orders)
+        return executed_report(opened.opportunity, opened.decision, records, opened.where)
 
     def _set_aside(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
         """Record a decision that sends nothing: a refusal, or a question to a person."""
@@ -607,14 +598,3 @@ class Coordinator:
         finally:
             state = self._store.view()
             self.reports[:] = [settled_report(report, state) for report in self.reports]
-
-    def _report(self, reports: Iterable[SignalReport]) -> None:
-        for report in reports:
-            self.reports.append(report)
-            if self._listener:
-                self._listener.signal(report)
-
-
-def _best_first(found: Iterable[Routed]) -> list[Ranked]:
-    ranked = [each for each in found if isinstance(each, Ranked)]
-    return sorted(ranked, key=lambda each: each.opportunity.rank, reverse=True)

@@ -70,7 +70,7 @@ def test_every_batch_is_settled_once_with_what_became_of_its_own() -> None:
     assert len(found.coordinator.reports) == 3
 
 
-def test_a_signal_in_two_batches_is_reported_to_the_first_of_them() -> None:
+def test_a_signal_in_two_batches_is_decided_for_the_first_and_a_duplicate_for_the_second() -> None:
     found = rig()
     put(found, "A", "0.7")
     put(found, "A", "0.7")
@@ -79,7 +79,7 @@ def test_a_signal_in_two_batches_is_reported_to_the_first_of_them() -> None:
     found.clock.advance(LENGTH)
     found.cycle()
     settled = [[(report.symbol, report.outcome) for report in reports] for _, reports in found.source.settled]
-    assert settled == [[("A", SignalOutcome.DUPLICATE), ("A", EXECUTED)], [], [("B", REFUSED)]]
+    assert settled == [[("A", EXECUTED)], [("A", SignalOutcome.DUPLICATE)], [("B", REFUSED)]]
 
 
 def test_a_signal_is_decided_on_before_it_expires() -> None:
