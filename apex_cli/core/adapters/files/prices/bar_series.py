@@ -372,8 +372,20 @@ def _intraday(timed: Sequence[_Timed], symbol: str, problems: list[str]) -> Iter
     if len(steps) > 1 and steps[-1] < length:
         problems.append(f"line {timed[-1].row.line} is left out: its bar had just begun at {timed[-1].at:%H:%M:%S} UTC")
         timed, steps = timed[:-1], steps[:-1]
-    for item, step in zip(timed, (*steps, length), strict=True):
-        yield _bar(item.row, symbol, item.at, item.at + timedelta(microseconds=min(step, length)))
+    for item, step in zip(timed, (*steps, length + 1), strict=True):
+        end = item.at + timedelta(microseconds=min(step, length))
+        yield _bar(item.row, symbol, item.at, end_at_close(symbol, item.at, end) if step > length else end)
+
+
+def end_at_close(symbol: str, start: datetime, end: datetime) -> datetime:
+    """Return the end of a bar that none follows at *end*: the close, where the length of the bars leads beyond it.
+
+    Bars of an hour from 9:30 on, as most vendors have them, end with one of half an hour.
+    """
+    from apex_cli.core.market.calendar import session_bounds
+
+    bounds = None if is_pair(symbol) else session_bounds(start.astimezone(NEW_YORK).date())
+    return bounds[1] if bounds is not None and bounds[0] <= start < bounds[1] < end else end
 
 
 def _microseconds(span: timedelta) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER = ".apex-bars"
-FORM = 2
+FORM = 3
 """Of what is kept; another one is not read."""
 
 

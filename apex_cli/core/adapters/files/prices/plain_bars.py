@@ -29,6 +29,7 @@ from apex_cli.core.adapters.files.prices.bar_series import (
     MOST_OF,
     Series,
     bar_length,
+    end_at_close,
     is_pair,
     length_in_words,
     refuse_foreign,
@@ -371,6 +372,11 @@ def _cut(
         starts, steps = starts[:-1], steps[:-1]
         numbers = tuple(each.part(slice(len(starts))) for each in numbers)
     ends = starts + np.append(np.minimum(steps, length), length)
+    hour = HOUR_S * MICRO
+    has_hour = (ends - 1) // hour * hour > starts  # the only moments at which the exchange closes
+    for number in np.flatnonzero(has_hour & np.append(steps > length, True)).tolist():
+        end = end_at_close(symbol, moment(int(starts[number])), moment(int(ends[number])))
+        ends[number] = (end - BEGIN) // MICROSECOND
     data = column_data(symbol, starts, ends, numbers)
     return Series(BarColumns(data, 0, len(starts)), Ends(ends), problems, (length_in_words(length), *notes))
 

@@ -17,7 +17,7 @@ from apex_cli.core.adapters.files.prices.bar_series import make_series
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.prices.price_files import read_prices
 from apex_cli.core.analysis.quality import look_at
-from apex_cli.core.market.calendar import is_session
+from apex_cli.core.market.calendar import is_session, session_bounds
 from apex_cli.core.text.text_table import FileHints
 
 pytest.importorskip("numpy")
@@ -25,6 +25,7 @@ from apex_cli.core.adapters.files.prices.bar_columns import BarColumns, moments_
 from apex_cli.core.adapters.files.prices.plain_bars import read_columns
 
 NEW_YORK = ZoneInfo("America/New_York")
+HOUR_S = 3600
 COUNT = 3000
 FORMS: dict[str, Callable[[datetime], str]] = {
     "minutes": lambda at: f"{at.astimezone(NEW_YORK):%Y-%m-%d %H:%M}",
@@ -69,6 +70,21 @@ def test_both_readers_give_the_same_bars(form: str, seed: int) -> None:
     assert [str(bar.close) for bar in series.bars] == [str(bar.close) for bar in right.bars]
     assert list(series.ends) == list(right.ends)
     assert [len(series.problems), *series.notes] == [len(right.problems), *right.notes]
+
+
+def test_both_readers_end_the_last_bar_of_a_day_at_the_close() -> None:
+    sessions = [bounds for day in range(365) if (bounds := session_bounds(date(2024, 1, 1) + timedelta(days=day)))]
+    starts = [
+        opens + timedelta(hours=hour)
+        for opens, closes in sessions
+        for hour in range((closes - opens).seconds // HOUR_S + 1)
+    ]
+    rows = [f"{FORMS['offset'](at)},1,1,1,1,1" for at in starts]
+    content = "\n".join(("Date,Open,High,Low,Close,Volume", *rows, "")).encode()
+    series, table = read_columns(BytesIO(content), "ABC", FileHints()), read_prices(content, "ABC.csv")
+    assert series is not None
+    assert list(series.bars) == list(make_series(table, table.rows[""], "ABC", "ABC.csv").bars)
+    assert [end for end in series.ends if end.minute == 0] == [closes for _, closes in sessions]
 
 
 @pytest.mark.parametrize("form", ["seconds", "minutes", "offset", "epoch"])

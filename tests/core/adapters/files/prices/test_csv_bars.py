@@ -130,6 +130,29 @@ class TestIntraday:
         bars = bars_of(tmp_path, text).bars("AAPL")
         assert [bar.end - bars[0].start for bar in bars] == [timedelta(minutes=10), timedelta(minutes=20)]
 
+    @pytest.mark.parametrize("hours", [1, 2, 4])
+    def test_the_last_bar_of_a_day_ends_at_the_close(self, tmp_path: Path, hours: int) -> None:
+        """NYSE closes at 16:00, and at 13:00 on half days (nyse.com/markets/hours-calendars)."""
+        starts = [
+            ny(f"2024-11-{day}T09:30") + timedelta(hours=hour)
+            for day, open_hours in ((27, 6.5), (29, 3.5), (26, 6.5))
+            for hour in range(0, 24, hours)
+            if hour < open_hours
+        ]
+        rows = "".join(f"{at.isoformat()},10,11,9,10\n" for at in sorted(starts))
+        bars = bars_of(tmp_path, "Datetime,Open,High,Low,Close\n" + rows).bars("AAPL")
+        lasts = [bar.end for bar in bars if bar.end - bar.start != timedelta(hours=hours)]
+        assert lasts == [ny("2024-11-26T16:00"), ny("2024-11-27T16:00"), ny("2024-11-29T13:00")]
+
+    @pytest.mark.parametrize("symbol", ["AAPL", "EURUSD"])
+    def test_a_bar_after_which_trading_goes_on_has_the_length_of_all(self, tmp_path: Path, symbol: str) -> None:
+        day = ny("2024-03-07T13:30") if symbol == "AAPL" else ny("2024-03-07T13:00")
+        rows = "".join(f"{(day + timedelta(hours=4 * bar)).isoformat()},10,11,9,10\n" for bar in (0, 1, 6))
+        name = f"{symbol}.csv"
+        first, *_, last = bars_of(tmp_path, "Datetime,Open,High,Low,Close\n" + rows, name).bars(symbol)
+        assert first.end - first.start == timedelta(hours=4)
+        assert last.end == (ny("2024-03-08T16:00") if symbol == "AAPL" else ny("2024-03-08T17:00"))
+
     def test_dates_and_times_in_one_file_are_refused(self, tmp_path: Path) -> None:
         source = bars_of(tmp_path, HEADER + "2024-03-08,1,1,1,1,1\n2024-03-08T10:00,1,1,1,1,1\n")
         with pytest.raises(InputError, match=r"AAPL\.csv:3: column time"):
