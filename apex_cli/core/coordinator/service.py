@@ -82,7 +82,7 @@ class Service:
         if len(closes) == len(works) and self._go_together(closes):
             before = self._executor.in_settlement
             return await self._settled(
-                [outcome for group in self._groups(closes) for outcome in await self._close(group)], before
+                [outcome for group in self._groups(closes) for outcome in await self._close(group, request_id)], before
             )
         done: list[WorkDone] = []
         for work in works:

@@ -11,6 +11,7 @@ import pytest
 
 from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.coordinator import service
 from apex_cli.core.coordinator.service import Service
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.money import Price, Quantity
@@ -209,7 +210,11 @@ def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
     assert "AAPL" in holding.rig.state.positions
 
 
-def test_a_close_that_a_dead_process_sent_is_reported_and_not_sent_again(holding: Counter) -> None:
+@pytest.mark.parametrize("few", [service.FEW, 0])
+def test_a_close_that_a_dead_process_sent_is_reported_and_not_sent_again(
+    holding: Counter, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(service, "FEW", few)
     held = holding.rig.state.positions["AAPL"].position.quantity
     work = CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1)))
     asked = holding.ask(work, status=RequestStatus.TAKEN)
