@@ -134,7 +134,7 @@ class Duo(Play):
         if not words:
             return
         while True:
-            if "--quantity" in words:
+            if words[0] == "close":  # one without a quantity may close the last two
                 self._asked[words[1]] += 2
             plan, kill_after, _ = self._next_plan(words[0])
             if plan.how == "power":
