@@ -534,6 +534,7 @@ class Coordinator:
         try:
             snapshot = await self._gatherer.snapshot(state, opportunity, planned=self._planned, pledged=pledged)
         except SecurityError as error:
+            self._in_flight.discard(opportunity.signal.signal_id)
             return self._end(Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)), ZERO
         decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:

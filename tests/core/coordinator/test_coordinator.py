@@ -23,10 +23,12 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
-from apex_cli.core.errors import BrokerError, BusyError, StateError
+from apex_cli.core.errors import BrokerError, BusyError, SecurityError, StateError
 from apex_cli.core.market.calendar import session_bounds, session_date
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.order import Order
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, RejectedRow, SignalOutcome, SignalReport
 from apex_cli.core.model.risk_limits import RiskLimits
@@ -539,6 +541,26 @@ class TestDryRun:
         rig.coordinator = rig.make_coordinator(dry_run=True)
         rig.cycle()
         assert [r.outcome for r in rig.coordinator.reports] == [EXECUTED, DUPLICATE]
+
+    def test_a_security_that_is_refused_late_ends_as_in_a_real_run(self) -> None:
+        class PickyBroker(UnreliableBroker):
+            async def account(self) -> AccountSnapshot:
+                return replace(await super().account(), is_simulated=False)
+
+            async def preview(self, order: Order) -> MarginPreview | None:
+                raise SecurityError("no_such_security", f"{order.instrument.symbol} is not traded any more.")
+
+        def reports(*, dry_run: bool) -> list[SignalReport]:
+            rig = Rig(prices=Prices())
+            rig.use(PickyBroker(rig.venue, rig.clock))
+            rig.source.put(make_signal(now=rig.clock.now()))
+            rig.coordinator = rig.make_coordinator(dry_run=dry_run)
+            rig.cycle()
+            return list(rig.coordinator.reports)
+
+        planned, real = reports(dry_run=True), reports(dry_run=False)
+        assert [(report.outcome, codes(report)) for report in real] == [(REFUSED, {"no_such_security"})]
+        assert planned == real
 
     def test_counts_of_an_earlier_session_do_not_count(self) -> None:
         rig = Rig()
