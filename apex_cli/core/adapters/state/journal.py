@@ -183,8 +183,8 @@ class Journal:
             self._cut_torn_line(newest)
         known = newest.name if newest else ""
         for name, run in _by_file(pending, known):
-            if name != known and not wait:
-                self.sync()
+            if name != known:
+                self.sync()  # another process may have appended without waiting
             self._append_to(self.folder / name, run, wait=wait or name != known)
         return len(pending)
 

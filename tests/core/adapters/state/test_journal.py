@@ -47,6 +47,19 @@ def test_events_go_to_the_file_of_their_utc_month(tmp_path: Path) -> None:
     assert journal.last_seq() == Journal(tmp_path).last_seq() == 3
 
 
+def test_a_month_that_another_process_wrote_without_waiting_is_synced_before_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(tmp_path).append([event(1)])
+    Journal(tmp_path).append([event(2)], wait=False)
+    synced: list[str] = []
+    monkeypatch.setattr(
+        atomic_file, "_fault", lambda point, path: synced.append(path.name) if point == "sync" else None
+    )
+    Journal(tmp_path).append([event(3, MARCH + timedelta(minutes=1))])
+    assert synced == ["2026-03.jsonl", "2026-04.jsonl"]
+
+
 def test_an_event_that_comes_late_goes_to_the_newest_file_so_that_order_is_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append([event(1, MARCH + timedelta(days=5)), event(2, MARCH)])
