@@ -85,6 +85,8 @@ def restore(
         repaired = [*_clear_log(store), *_clear_journal(store), *_mend_journal(store), *_mend_book(store)]
         present = _look(store)
         if present.loaded is not None:
+            with state_errors(store.state_dir):
+                sync_folder(store.state_dir)  # who renamed the file may have died before it could do this
             store.journal.append(_waiting(present.loaded))
             is_asked = generation is None and not is_from_journal and replay is not None
             if is_asked and present.loaded.meta.last_seq >= store.journal.last_seq():

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.state.check import check
 from apex_cli.core.adapters.state.restoration import Replay, bad_lines, restore
 from apex_cli.core.adapters.state.store import TinyDbStore
@@ -87,6 +88,25 @@ def test_events_that_wait_in_a_sound_file_reach_the_journal_first(tmp_path: Path
     restored = restore(store, store.list_backups()[0].generation, replay=REPLAY)
     assert restored.missing == ()
     assert journal_lines(store)[: len(lines)] == lines
+
+
+def test_what_waits_reaches_the_journal_after_the_file_has_its_name_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_played_store(tmp_path)
+    lines = journal_lines(store)
+    loaded = store.storage.load()
+    assert loaded is not None
+    waiting = {str(len(lines)): msgspec.Raw(lines[-1])}
+    store.storage.commit(loaded.meta, {**loaded.tables, "outbox": waiting})
+    write_journal(store, lines[:-1])
+    (journal,) = store.journal.files()
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        atomic_file, "_fault", lambda point, path: synced.append(path) if point.startswith("sync") else None
+    )
+    restore(store, replay=REPLAY)
+    assert synced.index(store.state_dir) < synced.index(journal)
 
 
 def test_a_header_that_survived_reports_of_events_that_are_nowhere(tmp_path: Path) -> None:
