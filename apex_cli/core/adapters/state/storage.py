@@ -96,6 +96,11 @@ class StateFile:
         with suppress(StateError):
             self._log = self._log or resume_log(self.log_path, header)
 
+    def forget_moved_log(self) -> None:
+        """Write no more lines to a log that is gone from its path, or that a copy of the state shares."""
+        if self._log is not None and not self._log.is_in_place():
+            self._log = None
+
     def has_log(self) -> bool:
         """Return whether any process left a log."""
         return os.path.lexists(self.log_path)

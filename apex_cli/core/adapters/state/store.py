@@ -22,6 +22,9 @@ from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import Clock
 from apex_cli.core.state.tables import State, Table
 
+_LASTING = frozenset({"state_damaged", "state_not_a_file", "state_not_a_folder"})
+"""Codes of errors that another try meets again; that of a full disk is none of them."""
+
 _EMPTY = msgspec.Raw(b"{}")
 _EMPTY_OUTBOX = encode_part(OUTBOX, {})
 
@@ -256,7 +259,7 @@ class TinyDbStore:
     def exclusive(self, *, is_repair: bool = False) -> Iterator[None]:
         """Hold the lock, for maintenance; what is in memory is read again afterwards.
 
-        All that only a log keeps is brought to the disk first; a repair continues where that fails.
+        All that only a log keeps is brought to the disk first; a repair continues where the log cannot be followed.
 
         Raises:
             BusyError: the lock was not free in time.
@@ -269,8 +272,8 @@ class TinyDbStore:
             try:
                 self._recover()
                 self.storage.end_log()
-            except StateError:
-                if not is_repair:
+            except StateError as error:
+                if not is_repair or error.code not in _LASTING:
                     raise
             yield
         finally:
@@ -319,6 +322,7 @@ class TinyDbStore:
                 if not self._is_of_old_schema:
                     self.storage.resume_log(self._header)
                 self._is_synced = True
+            self.storage.forget_moved_log()
             self._empty_outbox(self._state)
         except BaseException:
             self._lock.drop()

@@ -77,6 +77,16 @@ class WriteAheadLog:
         self._place = place
         self._room = room
 
+    def is_in_place(self) -> bool:
+        """Return whether the file is still at its path, and has no other name.
+
+        Another process may have ended the log, and a copy of the state by hard links shares it.
+        """
+        with suppress(OSError):
+            found = self._path.lstat()
+            return found.st_nlink == 1 and os.path.samestat(found, os.fstat(self._descriptor))
+        return False
+
     def has_room(self, line: bytes) -> bool:
         """Return whether *line* fits, with a zero behind it."""
         return len(line) < self._room

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +18,10 @@ import pytest
 
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.state import storage, write_ahead_log
-from apex_cli.core.adapters.state.restoration import restore
+from apex_cli.core.adapters.state.restoration import Replay, restore
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import StateError
+from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.tables import State
 from kit import FixedClock, an_event
 
@@ -196,6 +198,71 @@ def test_another_process_goes_on_with_a_log_that_has_no_line_yet(tmp_path: Path)
     assert syncs_of(open_store(tmp_path)) == ["state", "state.wal"]
 
 
+def look_from_another_machine(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as elsewhere:
+        start_again(elsewhere, "elsewhere")
+        open_store(folder).view()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda folder: open_store(folder).backup_now(),
+        lambda folder: restore(open_store(folder), replay=Replay(SilentState, rebuild)),
+        look_from_another_machine,
+    ],
+    ids=["a backup", "a restore", "another machine"],
+)
+def test_a_process_whose_log_was_ended_writes_nothing_more_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[Path], object]
+) -> None:
+    store = open_store(tmp_path)
+    commit(store, BEFORE_LOG + 1)
+    end(tmp_path)
+    assert not store.storage.has_log()
+    before = counted(store)
+    waited = syncs_of(store)
+    assert "state.json" in waited
+    assert "state.wal" not in waited
+    commit(store, BEFORE_LOG + 1)
+    assert syncs_of(store) == ["state.wal"]
+    newest = store.path.read_bytes()
+    store.path.write_bytes(b"")
+    start_again(monkeypatch)
+    again = open_store(tmp_path)
+    assert (counted(again), again.path.read_bytes()) == (before + BEFORE_LOG + 3, newest)
+
+
+def test_a_log_that_another_one_replaced_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = open_store(tmp_path), open_store(tmp_path)
+    commit(one, BEFORE_LOG + 1)
+    one.backup_now()
+    commit(other, BEFORE_LOG + 1)
+    assert other.storage.has_log()
+    commit(one, 2)
+    newest = one.path.read_bytes()
+    one.path.write_bytes(b"")
+    start_again(monkeypatch)
+    again = open_store(tmp_path)
+    assert (counted(again), again.path.read_bytes()) == (2 * BEFORE_LOG + 4, newest)
+
+
+def test_a_copy_by_hard_links_does_not_write_to_the_log_of_its_original(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    commit(store, BEFORE_LOG + 1)
+    log, content = store.storage.log_path, store.storage.log_path.read_bytes()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in (store.path.name, log.name):
+        os.link(store.path.with_name(name), copy / name)
+    shutil.copytree(store.journal.folder, copy / store.journal.folder.name)
+    commit(TinyDbStore(copy, clock=FixedClock()), 3)
+    assert log.read_bytes() == content
+    commit(store)
+    assert counted(store) == BEFORE_LOG + 2
+    assert counted(TinyDbStore(copy, clock=FixedClock())) == BEFORE_LOG + 4
+
+
 def other_boot(log: Path) -> None:
     log.write_bytes(log.read_bytes().replace(b" first ", b" other "))
 
@@ -310,6 +377,17 @@ def test_a_log_that_is_none_is_refused_and_restore_goes_on_without_it(
     (repaired,) = restore(open_store(tmp_path)).repaired
     assert repaired.startswith(f"{log} could not be followed")
     assert counted(open_store(tmp_path)) == BEFORE_LOG + 1
+
+
+@pytest.mark.parametrize(("point", "name"), [("sync", "state.json"), ("sync", "2026-03.jsonl")])
+def test_a_restore_keeps_a_log_that_a_passing_error_held_up(tmp_path: Path, point: str, name: str) -> None:
+    store = open_store(tmp_path)
+    commit(store, BEFORE_LOG + 1)
+    log = store.storage.log_path.read_bytes()
+    with failing_at(point, name), pytest.raises(StateError) as caught:
+        restore(open_store(tmp_path))
+    assert caught.value.code == "state_io_error"
+    assert store.storage.log_path.read_bytes() == log
 
 
 def test_lines_that_lead_elsewhere_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
