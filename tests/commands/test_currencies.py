@@ -22,6 +22,10 @@ SENT = "2026-11-17T15:00:00-05:00"
 BUDGET = Fraction(1000)  # 1 % of a capital of 100,000
 
 
+MAGNIFIER = 17
+"""Number of the field of ``contractDetails``, server version 176."""
+
+
 class Example(NamedTuple):
     """A trade and what it comes to, worked out with exact fractions and none of apex's own formulas."""
 
@@ -505,3 +509,35 @@ def test_the_paper_venue_reports_its_rates(client_values: Callable[..., dict[tup
     assert found["Currency", ""] == "EUR"
     rates = {currency: Decimal(text) for (tag, currency), text in found.items() if tag == "ExchangeRate"}
     assert rates == {"EUR": 1, "USD": Decimal("0.8"), "JPY": pytest.approx(Decimal("0.8") / 150)}
+
+
+@pytest.fixture
+def london(house: Path, gateway: GatewayThread) -> GatewayThread:
+    """The venue with VOD, quoted in pence and standing at 110."""
+    assert house.is_dir()
+    gateway.fault("spoil", "contractDetails", times=0, field=MAGNIFIER, text="100")
+    gateway.set_price("GBP.USD", "1.25")
+    gateway.set_price("VOD@GBP", "110")
+    return gateway
+
+
+def test_a_holding_in_pence_is_taken_over_by_its_own_name_and_in_pence(
+    apex_json: Callable[..., Any], london: GatewayThread
+) -> None:
+    london.trade_by_hand("VOD@GBP", "BUY", 10)
+    for name in ("VOD@GBP", "VOD@USD"):
+        refused = apex_json("reconcile", "--adopt", name, "--stop", "1.05")
+        assert (refused.status, refused.error["code"]) == (2, "other_currency")
+        assert "'VOD@GBX'" in refused.error["hint"]
+    in_pounds = apex_json("reconcile", "--adopt", "VOD", "--stop", "1.05")
+    assert (in_pounds.status, in_pounds.error["code"]) == (2, "other_currency")
+    assert "1.05 GBP are 105.00" in in_pounds.error["hint"]
+    assert london.books().open_orders() == []
+    assert apex_json("reconcile", "--adopt", "VOD.L", "--stop", "105").status == 0
+    (held,) = apex_json("positions").data["positions"]
+    assert (held["symbol"], cents(held["stop_price"]), held["protected_quantity"]) == ("VOD@GBX", 105, 10)
+    for name in ("VOD@GBP", "VOD@USD"):
+        assert apex_json("close", name, "--yes").status == 8
+        assert apex_json("reconcile", "--adopt", name, "--stop", "1.05").status == 2
+    assert apex_json("close", "VOD.L", "--yes").status == 0
+    assert london.books().positions == {}

@@ -172,7 +172,7 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
     if not name or len(name) > MOST_SYMBOL or not name.isascii() or not name.isprintable():
         raise SpellingError(f"{text[:MOST_SYMBOL]!r} is no symbol of 1 to {MOST_SYMBOL} letters, digits and . - /")
     if "@" in name:
-        return _with_hints(_of_key(name), hints)
+        return _with_hints(_of_key(name, hints), hints)
     name, hints = _unmarked(name, hints)
     market = hints.market_type
     if terms := _terms_in(name):
@@ -254,17 +254,24 @@ def named(text: str, hints: Hints = NO_HINTS) -> Instrument | None:
 def same_security(text: str, instrument: Instrument) -> bool:
     """Return whether *text*, as a person types it, names *instrument*, or the underlying of an option.
 
+    A ticker alone names it in any currency; one with a currency or an exchange only there.
+
     >>> same_security("brk b", canonical("BRK.B")), same_security("EURUSD", canonical("EUR.USD"))
     (True, True)
+    >>> [same_security(text, canonical("SAP@EUR")) for text in ("SAP", "SAP.DE", "SAP@USD")]
+    [True, True, False]
     """
-    if text.upper() in {instrument.key.upper(), instrument.symbol, instrument.called or instrument.symbol}:
+    names = {instrument.symbol, instrument.called or instrument.symbol}
+    if text.upper() in {instrument.key.upper(), *names}:
         return True
+    is_pair, is_exact = instrument.market_type in PAIR_MARKS, "@" in text
+    currency = "" if is_pair or is_exact else instrument.currency
     for market in (None, instrument.market_type):
-        found = named(text, Hints(market_type=market))
-        if found is not None and (
-            found.key == instrument.key
-            or (found.market_type is not MarketType.OPTIONS and found.symbol in {instrument.symbol, instrument.called})
-        ):
+        found = named(text, Hints(market_type=market, currency=currency))
+        if found is None or (found.market_type is MarketType.OPTIONS and found.key != instrument.key):
+            continue
+        is_place = found.market_type is not instrument.market_type or found.exchange in {"", instrument.exchange}
+        if found.symbol in names and found.currency == instrument.currency and is_place:
             return True
     return False
 
@@ -494,8 +501,8 @@ def _stock(name: str) -> Instrument:
     return make_instrument(symbol)
 
 
-def _of_key(name: str) -> Instrument:
-    """Return the security of a key as apex shows it."""
+def _of_key(name: str, hints: Hints) -> Instrument:
+    """Return the security of a key as apex shows it; its currency is part of it, whatever *hints* say."""
     found = re.fullmatch(_KEY, name)
     if found:
         return _option_key(found)
@@ -508,6 +515,8 @@ def _of_key(name: str) -> Instrument:
     if not symbol or not all(each.isalnum() for each in marks) or len(marks) > 2:  # noqa: PLR2004 - currency, exchange
         raise SpellingError(f"{name} is no name of a security as apex writes it, such as SAP@EUR")
     currency = marks[0] if marks[0] in CURRENCIES | MINOR_UNITS.keys() else HOME_CURRENCY
+    if hints.currency not in {"", currency}:
+        raise SpellingError(f"{name} is quoted in {currency}, not in {hints.currency}", field="currency")
     exchange = marks[-1] if marks[-1] != currency else ""
     return replace(_stock(symbol), currency=currency, exchange=exchange)
 

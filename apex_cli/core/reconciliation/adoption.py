@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import IN_DOLLARS, no_rate
 from apex_cli.core.errors import ApexError, InputError, NothingToDo, RefusedError
-from apex_cli.core.model.currency import CurrencyLimits, Rate
+from apex_cli.core.model.currency import MINOR_UNITS, CurrencyLimits, Rate
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -23,7 +23,7 @@ from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reco
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.spelling import names_key, same_security
+from apex_cli.core.model.spelling import names_key, of_key, same_security
 from apex_cli.core.ports import Clock, Ids, PriceOf, RateOf, StateStore
 from apex_cli.core.positions.adopted_plans import give_plan, name_fraction, plan_of_holding
 from apex_cli.core.positions.booking import book_fill, put_order
@@ -81,9 +81,9 @@ class Adoption:
                 "answer_incomplete", "The broker's answer is incomplete; nothing was taken over.", hint="Try again."
             )
         if request.ignore:
-            self._ignore(_position_break(found, request.ignore))
+            self._ignore(_position_break(found, request.ignore, self._store.view()))
         elif request.split:
-            await self._split(_position_break(found, request.split))
+            await self._split(_position_break(found, request.split, self._store.view()))
         else:
             await self._adopt(found, request)
         return await self._reconciler.reconcile(repair=True)
@@ -127,10 +127,10 @@ class Adoption:
         own = _without_plan(self._store.view(), request.adopt)
         if own is not None and request.stop_price is not None and not _differs(found, own.instrument.key):
             market = await self._price_of(own.instrument) or own.entry_price
-            _require_side(own.instrument.key, request.stop_price, market, signed(own))
+            _require_side(own.instrument, request.stop_price, market, signed(own))
             self._plan(own, request.stop_price, await self._rate(own.instrument, own.entry_price))
             return
-        each = _position_break(found, request.adopt)
+        each = _position_break(found, request.adopt, self._store.view())
         row: PositionRecord | None = self._store.view().positions.get(each.key)
         instrument = row.position.instrument if row is not None else each.instrument
         if instrument is None:
@@ -145,7 +145,7 @@ class Adoption:
             )
         rate, stop = await self._rate(instrument, price), None
         if held * (held + difference) <= ZERO and held + difference:
-            stop = _stop_for(each.key, request, await self._price_of(instrument) or price, difference)
+            stop = _stop_for(instrument, request, await self._price_of(instrument) or price, difference)
         self._take_over(instrument, difference, price, stop, rate)
 
     async def _rate(self, instrument: Instrument, price: Price) -> Rate | None:
@@ -194,8 +194,13 @@ class Adoption:
         give_plan(self._store, position, name, now, stop=stop, rate=rate, stop_limit_pct=self._stop_limit_pct)
 
 
-def _position_break(found: Reconciliation, symbol: str) -> Break:
-    """Return the difference that *symbol* names, by key or, when that is clear, by symbol alone."""
+def _position_break(found: Reconciliation, symbol: str, state: State) -> Break:
+    """Return the difference that *symbol* names, by key or, when that is clear, by symbol alone.
+
+    Raises:
+        NothingToDo: nothing of that name differs.
+        InputError: it names several, or what differs or is held has another currency.
+    """
     rows = [row for row in found.breaks if row.code in POSITION_CODES and row.status is not BreakStatus.REPAIRED]
     named = [
         r for r in rows if r.key.upper() == symbol.upper() or (r.instrument and same_security(symbol, r.instrument))
@@ -204,6 +209,14 @@ def _position_break(found: Reconciliation, symbol: str) -> Break:
     if len(exact or named) == 1:
         return (exact or named)[0]
     names = ", ".join(repr(row.key) for row in named or rows) or "nothing"
+    asked = of_key(symbol)
+    for other in (of_key(key) for key in (*(row.key for row in rows), *state.positions) if not named):
+        if other.symbol == asked.symbol and other.currency != asked.currency:
+            raise InputError(
+                "other_currency",
+                f"{symbol} is quoted in {asked.currency}, and what is held is {other.key}. Nothing was changed.",
+                hint=f"Name {other.key!r}, with its prices in {other.currency}.",
+            )
     if not named:
         raise NothingToDo("no_difference", f"The broker holds of {symbol} what apex holds.", hint=f"Differs: {names}.")
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
@@ -226,22 +239,30 @@ def _without_plan(state: State, symbol: str) -> Position | None:
     return None
 
 
-def _stop_for(key: str, request: ReconcileRequest, market: Price, difference: Decimal) -> Price | None:
+def _stop_for(instrument: Instrument, request: ReconcileRequest, market: Price, difference: Decimal) -> Price | None:
     """Return the stop of what is taken over; None when the person wants none."""
     if request.stop_price is None:
         if request.without_stop:
             return None
         raise InputError(
             "stop_needed",
-            f"{key}: what is taken over needs a stop.",
+            f"{instrument.key}: what is taken over needs a stop.",
             hint="Give it: --stop 48.00, or --no-stop to be alarmed instead.",
         )
-    _require_side(key, request.stop_price, market, difference)
+    _require_side(instrument, request.stop_price, market, difference)
     return request.stop_price
 
 
-def _require_side(key: str, stop: Price, market: Price, quantity: Decimal) -> None:
-    """Refuse a stop that would fire at once."""
+def _require_side(instrument: Instrument, stop: Price, market: Price, quantity: Decimal) -> None:
+    """Refuse a stop that would fire at once, and one in pounds where prices are in pence."""
+    key, unit = instrument.key, instrument.currency
+    whole, parts = MINOR_UNITS.get(unit, (unit, Decimal(1)))
+    if parts > 1 and market / stop > parts / 2:
+        raise InputError(
+            "other_currency",
+            f"{key}: a stop at {stop} {unit} is far below the price, {market} {unit}. Nothing was changed.",
+            hint=f"Its prices are in {unit}: {stop} {whole} are {stop * parts:f}.",
+        )
     if (market - stop) * quantity <= ZERO:
         raise InputError(
             "stop_on_wrong_side",

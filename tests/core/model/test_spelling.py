@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from apex_cli.core.model.currency import as_currency
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, underlying_of
@@ -172,6 +173,8 @@ def test_two_securities_are_never_mistaken(one: str, other: str) -> None:
         ("BTC/USD", Hints(market_type=MarketType.FOREX), "market_type"),
         ("EUR.EUR", Hints(market_type=MarketType.FOREX), "symbol"),
         ("EUR.USD", Hints(currency="JPY"), "currency"),
+        ("VOD@GBP", Hints(currency="GBX"), "currency"),
+        ("SAP@USD", Hints(currency="EUR"), "currency"),
         ("AAPL  261218C00200000", Hints(right=OptionRight.PUT), "right"),
         ("AAPL  261218C00200000", Hints(strike=Price(D(210))), "strike"),
         ("AAPL  261218C00200000", Hints(expiry="2026-12-19"), "expiry"),
@@ -230,6 +233,29 @@ def test_what_a_person_types_names_what_is_held() -> None:
     assert not same_security("AAPL 2026-12-18 210 C", option)
     assert same_security("SAP", canonical("SAP@EUR"))
     assert not names_key("SAP", "SAP@EUR")
+
+
+@pytest.mark.parametrize(
+    ("held", "names", "others"),
+    [
+        ("SAP@EUR", ["SAP", "sap@eur", "SAP.DE", "SAP GY", "XETR:SAP"], ["SAP@USD", "SAP@CHF", "SAP US", "SAP.SW"]),
+        ("VOD@GBX", ["VOD", "VOD.L", "VOD LN", "LSE:VOD"], ["VOD@GBP", "VOD@USD", "VOD US", "VOD.AS"]),
+        ("AAPL", ["AAPL@USD", "AAPL US", "NASDAQ:AAPL"], ["AAPL@EUR", "AAPL.DE", "AAPL@ID7"]),
+        ("WEAT@ID2", ["WEAT", "WEAT@ID2"], ["WEAT@ID3", "WEAT@LSEETF", "WEAT@EUR"]),
+        ("SAP@options 2026-12-18 C100 EUR", ["SAP", "SAP@EUR", "SAP.DE", "SAP 2026-12-18 100 C"], ["SAP@USD"]),
+        ("EUR.USD@forex", ["EURUSD", "EUR/USD"], ["EUR.GBP", "EUR@USD"]),
+    ],
+)
+def test_a_name_with_a_currency_names_nothing_in_another_one(held: str, names: list[str], others: list[str]) -> None:
+    security = canonical(held)
+    assert [text for text in names if not same_security(text, security)] == []
+    assert [text for text in others if same_security(text, security)] == []
+
+
+def test_a_renamed_security_answers_to_its_new_name_in_its_currency() -> None:
+    renamed = replace(canonical("FB@EUR"), called="META")
+    assert all(same_security(text, renamed) for text in ("META", "META@EUR", "FB"))
+    assert not same_security("META@USD", renamed)
 
 
 def test_a_row_of_an_older_version_is_respelled() -> None:
