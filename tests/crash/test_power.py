@@ -18,8 +18,10 @@ from crash_disk import Disk, WatchedOs
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.state import storage, write_ahead_log
 from apex_cli.core.adapters.state.check import check
+from apex_cli.core.adapters.state.restoration import Replay, restore
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.health import Level
+from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from kit import FixedClock, an_event
 
 pytestmark = [
@@ -42,8 +44,18 @@ class Habit(NamedTuple):
     room: int
     """Bytes in a log."""
 
+    has_upkeep: bool = False
+    """Whether a third process makes backups, restores or begins anew between them."""
 
-HABITS = (Habit(COMMITS, 1, 2500), Habit(COMMITS, 2, 1 << 16), Habit(2, 1, 1 << 16), Habit(4, 1, 2500))
+
+HABITS = (
+    Habit(COMMITS, 1, 2500),
+    Habit(COMMITS, 2, 1 << 16),
+    Habit(2, 1, 1 << 16),
+    Habit(4, 1, 2500),
+    Habit(2, 1, 1 << 16, has_upkeep=True),
+    Habit(COMMITS, 1, 1 << 16, has_upkeep=True),
+)
 
 
 def count(store: TinyDbStore, clock: FixedClock) -> int:
@@ -70,6 +82,25 @@ def boot(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(module, "boot_id", lambda: name)
 
 
+def back_up(stores: list[TinyDbStore]) -> None:
+    stores[2].backup_now()
+
+
+def mend(stores: list[TinyDbStore]) -> None:
+    restore(stores[2], replay=Replay(SilentState, rebuild))
+
+
+def begin_anew(stores: list[TinyDbStore]) -> None:
+    stores[0] = TinyDbStore(stores[0].state_dir, clock=stores[0].clock)
+
+
+def change_places(stores: list[TinyDbStore]) -> None:
+    stores.append(stores.pop(0))
+
+
+UPKEEP = (back_up, mend, begin_anew, change_places)
+
+
 def strike(disk: Disk, step: int) -> None:
     """Let the power of this process fail at the n-th step of its work on files."""
     passed = 0
@@ -87,12 +118,14 @@ def strike(disk: Disk, step: int) -> None:
 def work_until_power_fails(folder: Path, step: int, random: Random, habit: Habit, acknowledged: int) -> None:
     """Commit, by one process or by two in turn, until the power fails at the n-th step; report each commit."""
     clock = FixedClock()
-    stores = [TinyDbStore(folder, clock=clock) for _ in range(2)]
+    stores = [TinyDbStore(folder, clock=clock) for _ in range(3)]
     storage.WHOLE_FIRST, write_ahead_log.ROOM = habit.whole_first, habit.room
     strike(Disk(random), step)
     for number in range(COMMITS):
         clock.advance(minutes=random.choice((0, 0, 0, 0, 20, 20 * 24 * 60)))
         os.write(acknowledged, bytes([count(stores[number // habit.shift % 2], clock)]))
+        if habit.has_upkeep:
+            random.choice(UPKEEP)(stores)
 
 
 def acknowledged_before_power_failed(folder: Path, step: int, random: Random, habit: Habit) -> tuple[int, bool]:
