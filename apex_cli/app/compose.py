@@ -143,7 +143,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.decision.gatherer import Gatherer
     from apex_cli.core.reconciliation.breaks import is_own_account
     from apex_cli.core.reconciliation.reconciler import Reconciler
-    from apex_cli.core.state.tables import name_of_order, securities
+    from apex_cli.core.state.tables import held_securities, name_of_order, securities
 
     store = open_store(settings)
     reported = store.view()  # before the books are read, which never know less than they reported
@@ -154,6 +154,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         books=Books(
             lambda name: name in store.view().orders,
             lambda: securities(store.view()),
+            lambda: held_securities(store.view()),
             lambda number: name_of_order(store.view(), number),
             lambda account: is_own_account(store.view(), account),
         ),

@@ -76,6 +76,7 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
         read_only=read_only,
         is_ours=books.is_ours,
         known=books.securities,
+        held=books.held,
         name_of=books.name_of,
         is_own_account=books.is_own_account,
     )

@@ -60,6 +60,9 @@ class Books(NamedTuple):
     securities: Callable[[], Iterable[Instrument]] = tuple
     """Returns the securities that the state knows."""
 
+    held: Callable[[], Iterable[Instrument]] = tuple
+    """Returns those of them that are held or on order."""
+
     name_of: Callable[[str], str] = _no_name
     """Returns the client order id of an open order by the broker's number; empty where none has it."""
 

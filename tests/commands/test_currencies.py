@@ -541,3 +541,24 @@ def test_a_holding_in_pence_is_taken_over_by_its_own_name_and_in_pence(
         assert apex_json("reconcile", "--adopt", name, "--stop", "1.05").status == 2
     assert apex_json("close", "VOD.L", "--yes").status == 0
     assert london.books().positions == {}
+
+
+def test_trades_in_pounds_of_older_books_bar_no_signal_in_pence(
+    house: Path, apex_json: Callable[..., Any], london: GatewayThread
+) -> None:
+    config = (house / "config.yaml").read_text()
+    (house / "config.yaml").write_text(config.replace("capital: 100000", "capital: 5000"))
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    row = {"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "symbol": "VOD", "target_price": 125}
+    row |= {"entry_price": 110, "stop_loss": 105}
+    (house / "old.json").write_text(json.dumps([{**row, "signal_id": "old", "currency": "GBP"}]))
+    (house / "new.json").write_text(json.dumps([{**row, "signal_id": "new", "currency": "GBX"}]))
+    london.clear_faults()
+    apex_json("run", "--once", "--signals", "old.json")
+    assert apex_json("close", "VOD@GBP", "--yes").status == 0
+    london.fault("spoil", "contractDetails", times=0, field=MAGNIFIER, text="100")
+    (taken,) = apex_json("run", "--once", "--signals", "new.json").data["signals"]
+    assert taken["outcome"] == "executed", taken["reasons"]
+    (held,) = apex_json("positions").data["positions"]
+    assert held["symbol"] == "VOD@GBX"
+    assert apex_json("reconcile").data["breaks"] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -30,10 +30,12 @@ ROLES = {"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": 
 class Session:
     """A broker with an event loop of its own, that runs only while something is asked of it."""
 
-    def __init__(self, port: int, clock: Clock, *, read_only: bool = False, **terms: Any) -> None:
-        """Prepare a broker for the venue at *port*; *terms* are fields of ``IbConfig``."""
+    def __init__(
+        self, port: int, clock: Clock, *, read_only: bool = False, books: Mapping[str, Any] | None = None, **terms: Any
+    ) -> None:
+        """Prepare a broker for the venue at *port*; *terms* are fields of ``IbConfig``, *books* what it asks."""
         self.config = replace(IbConfig(port=port), **terms)
-        self.broker = IbBroker(self.config, clock, read_only=read_only)
+        self.broker = IbBroker(self.config, clock, read_only=read_only, **books or {})
         self._runner = asyncio.Runner()
         self._is_closed = False
 

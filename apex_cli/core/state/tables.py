@@ -527,6 +527,12 @@ def securities(state: State) -> Iterator[Instrument]:
     yield from (trip.instrument for trip in state.round_trips.values())
 
 
+def held_securities(state: State) -> Iterator[Instrument]:
+    """Yield every security that *state* holds or has on order; one may come several times."""
+    yield from (row.position.instrument for row in state.positions.values())
+    yield from (row.order.instrument for row in state.orders.open())
+
+
 def known_name(state: State, text: str) -> str:
     """Return the key of the security that the broker calls *text* since it was renamed, else *text*."""
     return next((each.key for each in securities(state) if each.called and each.called == text.upper()), text)

@@ -112,6 +112,9 @@ class Catalog:
             price_steps=() if bands == STOCK_STEPS and instrument.market_type is MarketType.EQUITY else bands,
         )
         found = self._register.ours(reported)
+        if found.currency != reported.currency:
+            self._register.bind_to_unit(reported)
+            found = self._register.ours(reported)
         if instrument.symbol not in {reported.symbol, found.symbol}:
             raise SecurityError(
                 "ib_number_of_another",
@@ -119,7 +122,12 @@ class Catalog:
                 hint="Correct con_id or symbol.",
             )
         if found.currency != reported.currency:
-            require_units(found, (await self._detail(instrument)).priceMagnifier)
+            raise SecurityError(
+                "ib_price_unit",
+                f"The broker quotes {instrument.symbol} in {reported.currency}, and {found.key} is held or on order; "
+                "nothing was sent.",
+                hint=f"Close {found.key!r} first: it is one security with {reported.key}.",
+            )
         return found
 
     async def chain(self, underlying: Instrument) -> OptionChain:

@@ -38,6 +38,7 @@ class IbConnection:
         read_only: bool,
         is_ours: Callable[[str], bool] | None = None,
         known: Callable[[], Iterable[Instrument]] = tuple,
+        held: Callable[[], Iterable[Instrument]] | None = None,
         name_of: Callable[[str], str] = no_name,
         is_own_account: Callable[[str], bool] = bool,
     ) -> None:
@@ -50,6 +51,7 @@ class IbConnection:
             is_ours: says by its client order id whether this apex has asked for an order; by default every name
                 that apex gives counts.
             known: returns the securities of our books, which stay what they are under any new name.
+            held: returns those of them that are held or on order, where that is not all.
             name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
             is_own_account: says whether our books are of an account: nothing is sent to another one.
         """
@@ -57,7 +59,7 @@ class IbConnection:
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self.register = Register(known)
+        self.register = Register(known, held)
         self.tracker = Tracker(clock.now, is_ours, self.register, name_of)
         self.connections = 0
         """How often a connection was made."""

@@ -16,9 +16,17 @@ class Register:
     a name: the second one carries its exchange or its number.
     """
 
-    def __init__(self, known: Callable[[], Iterable[Instrument]] = tuple) -> None:
-        """Bind what *known* returns, which is asked when an unknown number comes: the securities of our books."""
+    def __init__(
+        self,
+        known: Callable[[], Iterable[Instrument]] = tuple,
+        held: Callable[[], Iterable[Instrument]] | None = None,
+    ) -> None:
+        """Bind what *known* returns, which is asked when an unknown number comes: the securities of our books.
+
+        *held* returns those of them that are held or on order, where that is not all.
+        """
         self._known = known
+        self._held = held or known
         self._by_id: dict[int, Instrument] = {}
         self._keys: dict[str, int] = {}
         self._in_unit: set[int] = set()
@@ -38,13 +46,17 @@ class Register:
             found = self._by_id[reported.con_id] = replace(found, price_steps=reported.price_steps)
         return found
 
+    def renamed(self, named: Instrument) -> Instrument:
+        """Return what *named*, a security of ours, is called by now."""
+        return self._by_id.get(named.con_id, named)
+
     def bind_to_unit(self, quoted: Instrument) -> None:
-        """Take *quoted*, in the unit of the broker's prices, for its number, unless our books have a name for it.
+        """Take *quoted*, in the unit of the broker's prices, for its number, unless we hold it under another name.
 
         A contract names pounds where its prices are in pence: only its details say so.
         """
         self._in_unit.add(quoted.con_id)
-        if quoted.con_id not in {instrument.con_id for instrument in self._known()}:
+        if quoted.con_id not in {instrument.con_id for instrument in self._held()}:
             self._by_id.pop(quoted.con_id, None)
             self._bind(quoted, quoted.con_id)
 

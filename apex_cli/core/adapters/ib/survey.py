@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,14 +16,18 @@ from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.securities import SMART, instrument_of, parts_of_unit
-from apex_cli.core.adapters.ib.shapes import IbContract, IbPosition
+from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.broker_events import BrokerOrder, Holding
 from apex_cli.core.model.currency import MINOR_UNITS
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Quantity
 
 POLL_S = 0.01
+NO_SUCH_SECURITY = 200
+"""Number of the broker's error where no stock has a number, as that of a future."""
+
 MINOR_OF = {whole: minor for minor, (whole, _) in MINOR_UNITS.items()}
 
 
@@ -138,7 +141,10 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
     held = answers.get(POSITIONS) or ()
     if any(each.account == link.account and to_decimal(each.position) is None for each in held):
         answers[POSITIONS] = None  # a quantity that is no number is not "nothing is held"
-    await _learn_units(link, tracker.register, [each.contract for each in held if each.account == link.account])
+    holdings = [instrument_of(each.contract) for each in held if each.account == link.account]
+    traded = [fill.instrument for fill in tracker.foreign_fills.values()]
+    await _learn_units(link, tracker.register, [*holdings, *traded, *(word.instrument for word in live.values())])
+    tracker.name_foreign_fills()
     return Survey(
         account=link.account,
         live=tuple(map(tracker.named, live.values())),
@@ -150,19 +156,23 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
     )
 
 
-async def _learn_units(link: Link, register: Register, contracts: Iterable[IbContract]) -> None:
+async def _learn_units(link: Link, register: Register, listed: Iterable[Instrument]) -> None:
     """Ask of stocks that may be quoted in hundredths of their currency whether they are; once for each."""
-    for contract in contracts:
-        listed = instrument_of(contract)
-        minor = MINOR_OF.get(contract.currency)
-        if minor is None or contract.secType != "STK" or register.is_bound_to_unit(contract.conId):
+    for each in listed:
+        minor = MINOR_OF.get(each.currency)
+        is_stock = each.market_type is MarketType.EQUITY and each.con_id
+        if minor is None or not is_stock or register.is_bound_to_unit(each.con_id):
             continue
-        wanted = link.library.Contract(conId=contract.conId, secType="STK", exchange=SMART)
-        with suppress(BrokerError):
-            found = await link.ask(f"the unit of {listed.key}", partial(link.ib.reqContractDetailsAsync, wanted))
-            quoted = replace(listed, currency=minor)
-            is_minor = bool(found) and found[0].priceMagnifier == parts_of_unit(quoted)
-            register.bind_to_unit(quoted if is_minor else listed)
+        wanted = link.library.Contract(conId=each.con_id, secType="STK", exchange=SMART)
+        try:
+            found = await link.ask(f"the unit of {each.key}", partial(link.ib.reqContractDetailsAsync, wanted))
+        except BrokerError as error:
+            if error.details.get("ib_code") == NO_SUCH_SECURITY:
+                register.bind_to_unit(each)
+            continue
+        quoted = replace(each, currency=minor)
+        is_minor = bool(found) and found[0].priceMagnifier == parts_of_unit(quoted)
+        register.bind_to_unit(quoted if is_minor else each)
 
 
 def _needs_more(heard: Iterable[Word], tracker: Tracker) -> bool:

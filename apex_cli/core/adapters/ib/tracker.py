@@ -195,6 +195,11 @@ class Tracker:
         ours = self.register.ours(word.instrument)
         return replace(word, instrument=ours, ref=self._ref(word.ref, word.perm_id))
 
+    def name_foreign_fills(self) -> None:
+        """Name the securities of executions of other hands as they are called since more is known of them."""
+        for key, fill in self.foreign_fills.items():
+            self.foreign_fills[key] = replace(fill, instrument=self.register.renamed(fill.instrument))
+
     def _ref(self, ref: str, perm_id: int) -> str:
         """Return *ref*, or for an order that came without one the name that goes with its permanent number."""
         if ref or not perm_id:

@@ -89,3 +89,28 @@ def test_what_others_hold_in_pounds_is_found_in_pounds(
     gateway.trade_by_hand("VOD@GBP", "BUY", 7)
     (holding,) = session.run(session.broker.snapshot()).holdings
     assert (holding.instrument.key, holding.average_price) == ("VOD@GBP", Decimal("1.1"))
+
+
+def test_trades_and_orders_of_others_in_pence_are_found_in_pence(london: Session, pence: GatewayThread) -> None:
+    pence.trade_by_hand("VOD@GBP", "BUY", 7)
+    pence.trade_by_hand("VOD@GBP", "SELL", 7)
+    snapshot = london.run(london.broker.snapshot())
+    assert [(fill.instrument.key, fill.quantity) for fill in snapshot.foreign_fills] == [("VOD@GBX", 7), ("VOD@GBX", 7)]
+    assert snapshot.positions == {}
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_pounds_of_older_books_bar_pence_only_while_they_are_held(
+    pence: GatewayThread, connect: Callable[..., Session], is_held: bool
+) -> None:
+    first = connect(pence.port)
+    number = first.run(first.broker.identify(IN_PENCE)).con_id
+    old = replace(IN_POUNDS, con_id=number)
+    books = {"known": lambda: (old,), "held": lambda: (old,) if is_held else ()}
+    session = connect(pence.port, client_id=2, books=books)
+    if not is_held:
+        assert session.run(session.broker.identify(IN_PENCE)).key == "VOD@GBX"
+        return
+    with pytest.raises(SecurityError, match="VOD@GBP is held or on order") as caught:
+        session.run(session.broker.identify(IN_PENCE))
+    assert "Close 'VOD@GBP' first" in caught.value.hint

@@ -35,6 +35,18 @@ def test_a_second_security_of_one_name_has_a_name_of_its_own() -> None:
     assert canonical(second.key).key == second.key
 
 
+def test_only_what_is_held_or_on_order_keeps_a_name_in_the_other_unit() -> None:
+    in_pounds, in_pence = reported("VOD@GBP", 5), reported("VOD@GBX", 5)
+    of_history = Register(lambda: (in_pounds,), tuple)
+    assert of_history.ours(in_pence).key == "VOD@GBP"
+    of_history.bind_to_unit(in_pence)
+    assert (of_history.ours(in_pounds).key, of_history.renamed(in_pounds).key) == ("VOD@GBX", "VOD@GBX")
+    assert of_history.number_of(canonical("VOD@GBP")) == of_history.number_of(canonical("VOD@GBX")) == 5
+    of_holding = Register(lambda: (in_pounds,), lambda: (in_pounds,))
+    of_holding.bind_to_unit(in_pence)
+    assert of_holding.ours(in_pence).key == "VOD@GBP"
+
+
 def test_what_has_no_number_stays_what_it_says() -> None:
     register = Register()
     assert register.ours(canonical("AAPL")) == canonical("AAPL")
