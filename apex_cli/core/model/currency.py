@@ -76,14 +76,14 @@ def _own(currency: str, base: str, price: Decimal, at: datetime | None) -> Rate:
 
 
 def own_rate(instrument: Instrument, base: str, price: Decimal, at: datetime | None) -> Rate | None:
-    """Return the rate that the price of a pair gives by itself; None where it does not give the worth of *base*.
+    """Return the rate that the price of a pair gives by itself; None where it gives no worth of *base*, or is 0.
 
     >>> from apex_cli.core.model.instrument import MarketType, make_instrument
     >>> own_rate(make_instrument("USD.JPY", MarketType.FOREX), "USD", Decimal(160), None).value
     Decimal('0.00625')
     """
     mark = PAIR_MARKS.get(instrument.market_type)
-    if mark is None or instrument.symbol.partition(mark)[0] != base:
+    if mark is None or not price or instrument.symbol.partition(mark)[0] != base:
         return None
     return _own(instrument.currency, base, price, at)
 

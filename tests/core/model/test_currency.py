@@ -48,3 +48,8 @@ def test_whole_units_within_a_budget_are_counted_without_rounding() -> None:
     assert worth_of_units(yen, D(1000), D(3), D(147)) == 49_000
     assert worth_of_units(EURO, D(11), D(5), D(1)) == 2
     assert worth_of_units(None, D(11), D(5), D(1)) == 2
+
+
+def test_a_price_of_nothing_gives_no_rate() -> None:
+    yen = make_instrument("USD.JPY", MarketType.FOREX)
+    assert own_rate(yen, "USD", D(0), None) is None

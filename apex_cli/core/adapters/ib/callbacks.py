@@ -145,8 +145,12 @@ def _executed(_request: int, contract: IbContract, execution: IbExecution) -> Ex
         return None
     side, shares = _EXECUTED_SIDES.get(execution.side), to_decimal(execution.shares)
     price = to_decimal(execution.price)
-    is_price = price is not None and (price > ZERO or contract.secType not in _PRICED)
-    if side is None or shares is None or price is None or not is_price or not _is_size(execution, shares):
+    is_taken_back = shares == ZERO and Corrected(exec_id=execution.execId).revision > 1
+    if is_taken_back and (price is None or price < ZERO):
+        price = ZERO  # of what was not done none is needed
+    is_price = price is not None and (price > ZERO or is_taken_back or contract.secType not in _PRICED)
+    is_size = shares is not None and (shares > ZERO or is_taken_back)
+    if side is None or shares is None or price is None or not (is_price and is_size):
         raise ValueError(
             f"execution {execution.execId} of {contract.symbol} says {execution.side} {execution.shares} at "
             f"{execution.price}"
@@ -161,11 +165,6 @@ def _executed(_request: int, contract: IbContract, execution: IbExecution) -> Ex
         filled_at=execution.time,
     )
     return Executed(fill=fill, perm_id=execution.permId, account=execution.acctNumber)
-
-
-def _is_size(execution: IbExecution, shares: Decimal) -> bool:
-    """Return whether an execution can be of so many *shares*; of none only where a correction takes it back."""
-    return shares > ZERO or (not shares and Corrected(exec_id=execution.execId).revision > 1)
 
 
 def _commission(report: IbCommission) -> CommissionWord:

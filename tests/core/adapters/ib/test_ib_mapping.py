@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
+from apex_cli.core.adapters.ib.callbacks import READERS, Executed
 from apex_cli.core.adapters.ib.catalog import Band, Listing, bands_of, rounded, the_one
 from apex_cli.core.adapters.ib.guards import masked
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
@@ -40,6 +41,11 @@ INSTRUMENTS = [
     make_instrument("EUR.USD", MarketType.FOREX),
     make_instrument("BTC-USD", MarketType.CRYPTO),
 ]
+
+
+def execution(shares: float, price: float, revision: int) -> Any:
+    fields = {"execId": f"0000e1a7.01.{revision:02}", "side": "BOT", "shares": shares, "price": price}
+    return SimpleNamespace(**fields, orderRef="apex-b1-E", time=NOW, permId=1, acctNumber="DU1")
 
 
 def contract(**fields: Any) -> Any:
@@ -462,3 +468,17 @@ def test_a_currency_without_a_rate_is_no_currency_to_count_in() -> None:
     assert values.rates() == {}
     with pytest.raises(BrokerError, match="kept in EUR, and the broker reports no rate for CHF"):
         values.amount("NetLiquidation")
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), 1.7976931348623157e308, 150.5])
+@pytest.mark.parametrize("kind", ["STK", "CASH", "OPT"])
+def test_an_execution_that_is_taken_back_needs_no_price(kind: str, price: float) -> None:
+    pair = contract(symbol="USD", secType=kind, currency="JPY")
+    word = READERS["execDetails"](1, pair, execution(0, price, 2))
+    assert isinstance(word, Executed)
+    assert (word.fill.quantity, word.fill.price) == (0, Decimal("150.5") if price == 150.5 else 0)
+    with pytest.raises(ValueError, match="says BOT"):
+        READERS["execDetails"](1, pair, execution(0, price, 1))
+    if kind != "OPT" and price != 150.5:
+        with pytest.raises(ValueError, match="says BOT"):
+            READERS["execDetails"](1, pair, execution(100, price, 2))

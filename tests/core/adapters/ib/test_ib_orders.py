@@ -301,6 +301,15 @@ def test_an_execution_that_cannot_be_read_is_not_booked_and_leaves_its_order_in_
     assert fills(session.settled()) == [("E", 10, 100)], "asked again, it can be read"
 
 
+def test_a_correction_to_no_shares_takes_the_execution_back(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    (fill,) = [e for e in session.settled() if isinstance(e, Fill)]
+    gateway.fault("spoil", "execDetails", field=SHARES, text="0")
+    gateway.correct(fill.exec_id, "100")
+    (taken_back,) = [e for e in session.settled() if isinstance(e, Fill)]
+    assert (taken_back.key, taken_back.quantity, taken_back.revision) == (fill.key, 0, fill.revision + 1)
+
+
 def test_a_holding_whose_quantity_is_no_number_is_not_nothing(session: Session, gateway: GatewayThread) -> None:
     session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
     gateway.fault("spoil", "position", field=14, text="nan")
