@@ -180,7 +180,7 @@ class ExecutionColumns(Value, frozen=True, kw_only=True):
     """Symbol."""
 
     side: Column | None = None
-    """Bought or sold."""
+    """Bought or sold; the column of quantities again where their sign tells it."""
 
     quantity: Column | None = None
     """Units filled."""

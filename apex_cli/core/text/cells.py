@@ -188,6 +188,8 @@ _OFFSETS = {
     "PDT": -7,
     "PST": -8,
 }
+_OFFSET = r"(?:GMT|UTC)?([+-])([0-9]{1,2})(?::?([0-5][0-9]))?"
+_FURTHEST_ZONE = timedelta(hours=14)
 _ZONES = {"ET": "America/New_York", "CT": "America/Chicago", "MT": "America/Denver", "PT": "America/Los_Angeles"}
 _DATE = (
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
@@ -199,14 +201,24 @@ _DATE = (
     r"|(?P<y5>\d{4})[-/ ](?P<n5>[^\W\d_]{3,9})[-/ ](?P<d5>\d{1,2}))"
 )
 _CLOCK = (
-    r"(?:(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: *(?P<half>[AaPp])\.?[Mm]\.?)?"
-    r"|(?P<h12>\d{1,2})[- ]?(?P<half12>[AaPp])\.?[Mm]\.?|(?P<hms>\d{6}|\d{4}))"
+    r"(?:(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: *(?P<half>[AaPp])\.?[Mm]\b\.?)?"
+    r"|(?P<h12>\d{1,2})[- ]?(?P<half12>[AaPp])\.?[Mm]\b\.?|(?P<hms>\d{6}|\d{4}))"
 )
-_ZONE = r"(?: *\(?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?|[A-Z]{2,4}|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_]+)\)?)?"
+_ZONE = (
+    r"(?: *[(\[]?(?:(?:GMT|UTC)(?=[+-]))?(?P<zone>Z|[+-]\d{1,2}(?::?\d{2})?|[A-Z]{2,4}"
+    r"|[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+){1,2})[)\]]?)?"
+)
 _WHEN = rf"{_DATE}(?:(?:T|[;, ]+|[;,] *at +| at +){_CLOCK}{_ZONE})?"
 _CLOCK_ONLY = rf"{_CLOCK}{_ZONE}"
+_CLOCK_FIRST = rf"(?=\d{{1,2}}:){_CLOCK}{_ZONE},? +{_DATE}"
 _EPOCH = r"([0-9]{9,10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:\.([0-9]{1,9}))?"
 _LONG = r"([12][0-9]{3})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?"
+_UTC_STAMP = r"[0-9]{8}-[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+"""How the FIX protocol and Interactive Brokers write a moment of UTC, such as ``20260716-14:30:05``.
+
+Source: UTCTimestamp, https://www.fixtrading.org/standards/tagvalue-online/; "yyyymmdd-hh:mm:ss in UTC", note 2174 of
+https://interactivebrokers.github.io/tws-api/message_codes.html.
+"""
 _CENTURY_TURN = 70
 _NOON = 12
 _UNITS = {9: 1, 10: 1, 13: 1000, 16: 10**6, 19: 10**9}
@@ -247,12 +259,11 @@ def read_zone(name: str) -> tzinfo | None:
     if word.upper() in _OFFSETS:
         hours = _OFFSETS[word.upper()]
         return timezone(timedelta(hours=hours)) if hours else UTC
-    if word[:1] in "+-" and len(word) > 1:
-        digits = word[1:].replace(":", "").ljust(4, "0")
-        if not digits.isdecimal() or int(digits[:2]) > 23 or int(digits[2:]) > 59:  # noqa: PLR2004 - a clock
+    if found := _pattern(_OFFSET, re.IGNORECASE).fullmatch(word):
+        span = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+        if span > _FURTHEST_ZONE:
             return None
-        span = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        return timezone(-span if word[0] == "-" else span) if span else UTC
+        return timezone(-span if found[1] == "-" else span) if span else UTC
     return _named_zone(_ZONES.get(word.upper(), word))
 
 
@@ -277,6 +288,8 @@ def read_when(text: str, order: str = "") -> When | None:
     ('2026-07-16T10:30:00', '2026-08-07')
     >>> read_when("1056979800").naive.isoformat(), read_when("soon")
     ('2003-06-30T13:30:00', None)
+    >>> read_when("10:14 AM 07/16/2026").naive.isoformat(), read_when("20260716-14:30:05").at(UTC).isoformat()
+    ('2026-07-16T10:14:00', '2026-07-16T14:30:05+00:00')
     """
     text = tidy(text)
     if not text or len(text) > MAX_CELL:
@@ -286,7 +299,7 @@ def read_when(text: str, order: str = "") -> When | None:
             return _formatted(text, order)
         if text[4:5] == "-" and text[:4].isdecimal() and (when := _iso(text)):
             return when
-        return _epoch(text) or _long(text) or _written(text, order)
+        return _epoch(text) or _long(text) or _utc_stamp(text) or _written(text, order)
     except (ValueError, OverflowError):
         return None
 
@@ -325,8 +338,15 @@ def _long(text: str) -> When | None:
     return When(date(year, month, day), time(hour, minute, second))
 
 
+def _utc_stamp(text: str) -> When | None:
+    if not _pattern(_UTC_STAMP).fullmatch(text):
+        return None
+    at = datetime.fromisoformat(f"{text[:8]}T{text[9:24]}")
+    return When(at.date(), at.time(), UTC)
+
+
 def _written(text: str, order: str) -> When | None:
-    found = _pattern(_WHEN, re.IGNORECASE).fullmatch(text)
+    found = _pattern(_WHEN, re.IGNORECASE).fullmatch(text) or _pattern(_CLOCK_FIRST, re.IGNORECASE).fullmatch(text)
     if not found:
         return None
     day = _day(found, order)

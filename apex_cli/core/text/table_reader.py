@@ -25,12 +25,13 @@ SAMPLE_LINES = 60
 WIDE = 12
 """Cells of a line beyond which more of them prove nothing more."""
 
+_QUOTE_APART = r'^"[^"\n]*" +[,;|\t]"'
 _SEPARATOR_LINE = r"\s*\"?sep=(.)\"?\s*"
 
 
 def find_delimiter(text: str) -> str:
     """Return the sign that splits most lines of *text* into the same number of cells; empty when none does."""
-    sample = text[:SAMPLE]
+    sample = _closed_quotes(text[:SAMPLE])
     first = sample.partition("\n")[0]
     if found := re.fullmatch(_SEPARATOR_LINE, first, re.IGNORECASE):
         return found[1]
@@ -56,6 +57,12 @@ def _evenness(lines: Sequence[str], delimiter: str) -> int:
     return max((count * min(width, WIDE) for width, count in widths.items()), default=0)
 
 
+def _closed_quotes(text: str) -> str:
+    """Return *text* without blanks between the quote that ends a cell and the delimiter, as Merrill writes them."""
+    is_apart = re.search(_QUOTE_APART, text[:SAMPLE], re.MULTILINE)
+    return re.sub(r'" +(?=[,;|\t\r\n])', '"', text) if is_apart else text
+
+
 def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
     """Yield the rows of *text* that hold anything.
 
@@ -66,6 +73,7 @@ def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
 
     if re.fullmatch(_SEPARATOR_LINE, text[:20].partition("\n")[0], re.IGNORECASE):
         text = "\n" + text.partition("\n")[2]
+    text = _closed_quotes(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=True, strict=True)
     try:
         for cells in reader:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.base import Value
-from apex_cli.core.text.cells import number_readings, tidy, two_readings
+from apex_cli.core.text.cells import number_readings, read_zone, tidy, two_readings
 from apex_cli.core.text.problems import shown
 
 _UNITS = r"\([^)%]*\)|\[[^\]%]*\]"
 """What stands in brackets behind a name, such as a currency; a percent sign is no unit of the same quantity."""
 
+_IN_BRACKETS = r"[(\[]([^)\]]+)[)\]]"
 _NUMBERED = r"^\d+[a-z]?[.)]\s+"
 
 
@@ -130,6 +132,17 @@ def unmatched_hints(names: Sequence[str], hints: FileHints) -> list[str]:
         for ours, theirs in hints.columns.items()
         if plain_name(theirs) not in have and _position(theirs) is None
     ]
+
+
+def zone_of_names(names: Iterable[str]) -> tzinfo | None:
+    """Return the zone that names of columns tell, such as ``Time (ET)`` and ``Gmt time``; None: none does."""
+    for name in names:
+        key = plain_name(name)
+        if key.endswith("utc") or key.startswith("gmt"):
+            return UTC
+        if (found := re.search(_IN_BRACKETS, name)) and (zone := read_zone(found[1])):
+            return zone
+    return None
 
 
 def column_texts(rows: Iterable[Row], at: int) -> Iterator[str]:

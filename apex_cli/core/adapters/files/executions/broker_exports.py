@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import time
+from datetime import date, time, tzinfo
 from decimal import Decimal
 from itertools import zip_longest
 
@@ -51,6 +51,7 @@ from apex_cli.core.text.text_table import (
     ambiguous_number,
     match_columns,
     plain_name,
+    zone_of_names,
 )
 
 _BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
@@ -79,7 +80,7 @@ class _Reader:
         if broker.fills_follow:
             self.table = table._replace(rows=list(self._whole_fills()))
         self._choose_side()
-        self.is_signed = "side" not in self.columns and broker.is_signed
+        self.is_signed = self._is_signed()
         self.problems = Problems()
         self.skipped: Counter[str] = Counter()
         self.cancels: list[Draft] = []
@@ -92,7 +93,7 @@ class _Reader:
         self.decimals = self._decimals()
         self.order = self._order()
         self.is_dated = self._is_dated()
-        self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.broker.is_us else None)
+        self.zone = self._zone()
 
     def _whole_fills(self) -> Iterator[Row]:
         """Yield the rows, each further fill with what the order above it says."""
@@ -114,6 +115,24 @@ class _Reader:
                 if any(self._side_word(tidy(row.cells[at])) for row in self.table.rows if at < len(row.cells)):
                     self.columns["side"] = at
                     return
+        if self.broker.is_signed:
+            self.columns.pop("side", None)
+        elif any(map(words.TRADED.match, self._texts("description"))):
+            self.columns["side"] = self.columns["description"]
+
+    def _is_signed(self) -> bool:
+        """Return True where the sign of the quantity alone tells a sale, as the broker or the setting has it."""
+        if "side" not in self.columns:
+            return self.broker.is_signed
+        return self.columns["side"] == self.columns.get("quantity")
+
+    def _zone(self) -> tzinfo | None:
+        """Return the zone of times that name none: the setting's, that of a column's name, or the broker's."""
+        if self.hints.zone:
+            return read_zone(self.hints.zone)
+        places = (self.columns["time"], self.clock)
+        named = zone_of_names(self.table.names[at] for at in places if at is not None)
+        return named or (NEW_YORK if self.broker.is_us else None)
 
     def _refuse_header(self) -> None:
         """Refuse a list without the columns that every trade needs, or with one of them twice."""
@@ -284,11 +303,18 @@ class _Reader:
             return reason
         if plain_name(kind) in words.NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
             return _short_reason(action or kind)
+        if self._side_word(action) is None and not (self._cell(row, "symbol") and self._has_quantity(row)):
+            return _short_reason(action or kind)
         if not self.broker.is_us or self.is_signed or self._side_word(action) is not None:
             return ""
         if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
             self.unknown.setdefault(_short_reason(action), row.line)
         return _short_reason(action or kind)
+
+    def _has_quantity(self, row: Row) -> bool:
+        """Return True where something was bought or sold: money that is moved has no quantity, or one of 0."""
+        text = words.UNITS.sub("", self._cell(row, "quantity"))
+        return not is_nothing(text) and number(text, self.decimals.sign) != 0
 
     def _not_counted(self, row: Row) -> str:
         """Return why a row of this kind does not count, as its codes and its kind of security say."""
@@ -322,6 +348,8 @@ class _Reader:
             return no_trade.match(action, found.end()) is not None
         if no_trade is not None and trade is None and no_trade.search(self._cell(row, "description")):
             return True
+        if self.columns.get("side") == self.columns.get("description") and words.TRADED.match(action):
+            return False
         if plain_name(self._cell(row, "category")) in words.NO_TRADE_CATEGORIES:
             return True
         return words.NO_TRADE.search(f"{action} {kind}") is not None
@@ -337,6 +365,7 @@ class _Reader:
 
     def _side_word(self, action: str) -> OrderSide | None:
         action = re.sub(r"^\w{2,}\.(?=\w+$)", "", action)  # OrderSide.BUY, as Python writes it
+        action = words.ORDER_TYPES.sub("", action)
         bare = words.SPACE.sub("", action.lower())
         first = words.SPACE.split(action.lower())[0] if action else ""
         for pattern, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
@@ -357,7 +386,7 @@ class _Reader:
 
     def _quantity(self, row: Row, where: str) -> Decimal:
         text = self._cell(row, "quantity")
-        value = number(text, self.decimals.sign)
+        value = number(words.UNITS.sub("", text), self.decimals.sign)
         if value is None:
             raise invalid(f"{where}.quantity", f"{shown(text)} is no number" if text else "is missing", "a number")
         return value
@@ -377,8 +406,8 @@ class _Reader:
             clock := read_clock(row.cells[self.clock] if self.clock < len(row.cells) else "")
         ):
             when = When(when.day, clock[0], clock[1] or when.zone)
-        if when.clock == time() and when.zone is None and self.is_dated:
-            when = When(when.day)
+        if self.is_dated and (day := _midnight_of(when)):
+            when = When(day)
         if when.clock is not None and when.zone is None and self.zone is None:
             raise invalid(
                 f"{where}.time",
@@ -389,9 +418,9 @@ class _Reader:
         return when
 
     def _is_dated(self) -> bool:
-        """Return True when every time is midnight: the list has dates alone."""
+        """Return True when every time is midnight, of its own zone or of New York: the list has dates alone."""
         whens = (read_when(text, self.order) for text in self._texts("time"))
-        return all(when is None or when.clock == time() for when in whens)
+        return all(when is None or _midnight_of(when) for when in whens)
 
     def _security(self, row: Row, where: str) -> tuple[SecType, str]:
         """Return the kind and the identity of the security of a row."""
@@ -459,6 +488,16 @@ class _Reader:
                 )
             )
         return with_start(made, least_starts(made, closing))
+
+
+def _midnight_of(when: When) -> date | None:
+    """Return the day that begins at a moment, by its own clock or by New York's; None where none does."""
+    if when.clock == time():
+        return when.day
+    if when.clock is None or when.zone is None:
+        return None
+    at = when.naive.replace(tzinfo=when.zone).astimezone(NEW_YORK)
+    return at.date() if at.time() == time() else None
 
 
 def _short_reason(action: str) -> str:

@@ -13,18 +13,21 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "time": (
         "filledtime", "exectime", "executiontime", "executedat", "executiondatetime", "filledat", "transactiontime",
         "filltime", "datetime", "executiondate", "timefilled", "datetimefilled", "filleddatetime", "closeddatetime",
-        "tradedatetime", "timestamp", "time", "activitytradedate", "tradedate", "rundate",
-        "activitydate", "transactiondate", "date", "td",
+        "tradedatetime", "tradetime", "orderexecutiontime", "timeanddate", "timestamp", "time",
+        "activitytradedate", "tradedate", "rundate",
+        "activitydate", "transactiondate", "date", "td", "closingtime",
         "dateoftrade", "filleddate", "filldate", "entered", "entrytime", "opened",
     ),
     "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
     "side": (
         "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
         "ordertype", "type", "direction", "activity", "activitytype",
+        "instruction", "tradetype",
     ),
     "quantity": (
         "filledqty", "fillqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
-        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
+        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares",
+        "noofshares", "quantityfacevalue", "cumqty",
     ),
     "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
     "exec_id": ("execid", "executionid", "ibexecid", "key", "fillid", "tradeid", "transactionid", "id", "ref"),
@@ -51,14 +54,21 @@ FILLED = KNOWN["quantity"][:9]
 LEAST = ("time", "symbol", "side", "quantity")
 BUYS = (
     r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
-    r"buycover|btcov"
+    r"buycover|btcov|purchase"
 )
 
 SELLS = (
     r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|sshort|soldtoopen|"
-    r"soldtoclose"
+    r"soldtoclose|sale"
 )
 
+ORDER_TYPES = re.compile(r"^(?:(?:market|limit|stop|trailing)[\s_-]+)+", re.IGNORECASE)
+"""What may stand before a purchase or a sale: ``Market buy``, ``Stop limit sell``."""
+
+TRADED = re.compile(r"(?:you )?(?:bought|sold|buy|sell|purchase|sale)\b", re.IGNORECASE)
+"""How the description of a trade begins in lists whose other columns do not say the side."""
+
+UNITS = re.compile(r"\s+(?:shares?|contracts?|shs|units?)$", re.IGNORECASE)
 CLOSES = re.compile(r"to ?close|to ?cover|buy ?cover|\bcover\b|^bc$|^stc$|^btc$|^c$|^close$|closing", re.IGNORECASE)
 OPENS = re.compile(r"to ?open|short|^sto$|^bto$|^ss$|^o$|^open$|opening", re.IGNORECASE)
 NO_TRADE = re.compile(
@@ -126,7 +136,7 @@ class Broker(NamedTuple):
     """Dates that do not show it have the month first."""
 
     is_signed: bool = False
-    """Without a column of sides, purchases and sales differ by the sign of the quantity alone."""
+    """Where no column holds sides, purchases and sales differ by the sign of the quantity alone."""
 
     names_kinds: bool = False
     """Kinds of securities have the names of Interactive Brokers; one that is not known is refused."""
@@ -193,6 +203,9 @@ BROKERS = (
     ),
     Broker("moomoo history", _marks("side fillqty filltime"), fills_follow=True, has_thousandths=True),
     Broker("Vanguard history", _marks("tradedate transactiontype investmentname shares")),
+    Broker("Tradier history", _marks("amount date tradetype quantity"), is_signed=True),
+    Broker("QuantConnect orders", _marks("time symbol price quantity type status value tag"), is_signed=True),
+    Broker("DEGIRO transactions", _marks("isin venue quantity localvalue"), is_us=False, is_mdy=False, is_signed=True),
     Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
 )
 

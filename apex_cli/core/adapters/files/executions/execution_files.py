@@ -28,7 +28,7 @@ from apex_cli.core.text.content import decoded, unpacked
 from apex_cli.core.text.json_text import parse_json
 from apex_cli.core.text.problems import Problems, invalid, shown
 from apex_cli.core.text.table_reader import find_delimiter, split_rows
-from apex_cli.core.text.text_table import FileHints, Row, Table
+from apex_cli.core.text.text_table import FileHints, Row, Table, plain_name
 from apex_cli.core.text.workbooks import workbook_rows
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
 
@@ -44,6 +44,9 @@ EXECUTION_FIELDS = (
     "currency",
     "con_id",
 )
+OF_A_FILL = ("time", "quantity", "price", "status")
+"""What a fill has of its own, whatever the order above it says."""
+
 READ_FIELDS: fields.Fields = {
     "sec_type": (fields.sec_type, SecType.STK),
     "symbol": (fields.symbol, fields.REQUIRED),
@@ -174,9 +177,9 @@ def _of_document(document: object, name: str, hints: FileHints, account: str) ->
 
 
 def _is_foreign(rows: object) -> bool:
-    """Return True for records with other names than ours."""
+    """Return True for records most of whose names are not ours."""
     first = rows[0] if isinstance(rows, list) and rows else None
-    return isinstance(first, Mapping) and bool(first) and not set(first) & {"time", "exec_id"}
+    return isinstance(first, Mapping) and len(set(first) & set(EXECUTION_FIELDS)) * 2 < len(first)
 
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
@@ -198,7 +201,10 @@ def _text_keys(document: object) -> object:
 
 
 def _legs(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield an order and those inside it: orders of their own such as its target, or the legs it consists of."""
+    """Yield an order and those inside it: orders of their own such as its target, or its legs or fills."""
+    if fills := list(_fills(record)):
+        yield from fills
+        return
     legs = next((value for key, value in record.items() if key.lower() == "legs" and isinstance(value, list)), [])
     inner = [leg for leg in legs if isinstance(leg, dict)]
     parent = _flat({key: value for key, value in record.items() if key.lower() != "legs"})
@@ -207,6 +213,44 @@ def _legs(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield parent
     for leg in inner:
         yield from _legs(leg) if is_order else (_flat({**parent, **leg}),)
+
+
+def _fills(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the fills inside an order, each with what the order and the leg that it names say of it.
+
+    Source: ``orderActivityCollection`` of an order, Trader API of Schwab, https://developer.schwab.com.
+    """
+    lists = [value for value in order.values() if isinstance(value, list) and all(isinstance(v, dict) for v in value)]
+    inner = [item for items in lists for item in items]
+    fills = [item for item in inner if _is_fill(item)]
+    fills += [fill for item in inner if item not in fills for fill in _fills(item)]
+    said = {key: value for key, value in order.items() if value not in lists and not _names(key, *OF_A_FILL)}
+    for fill in fills:
+        leg: dict[str, Any] = next(
+            (item for item in inner if "legId" in item and item["legId"] == fill.get("legId")), {}
+        )
+        yield {**said, **_flat(leg), **{_likeliest(key): value for key, value in fill.items()}}
+
+
+def _is_fill(record: Mapping[str, Any]) -> bool:
+    """Return True for a time and a quantity whose security and side stand in the order above it."""
+    return all(any(_names(key, field) for key in record) for field in ("time", "quantity")) and not any(
+        _names(key, "symbol", "side") for key in record
+    )
+
+
+def _likeliest(key: str) -> str:
+    """Return the name under which the time or the quantity of a fill is looked for first; others stay."""
+    from apex_cli.core.adapters.files.executions.broker_words import KNOWN
+
+    return next((KNOWN[field][0] for field in ("time", "quantity") if _names(key, field)), key)
+
+
+def _names(key: str, *fields_: str) -> bool:
+    """Return True for a spelling of one of *fields_* in lists of brokers."""
+    from apex_cli.core.adapters.files.executions.broker_words import KNOWN
+
+    return any(plain_name(key) in KNOWN[field] for field in fields_)
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

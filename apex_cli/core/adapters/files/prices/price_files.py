@@ -41,6 +41,7 @@ from apex_cli.core.text.text_table import (
     match_columns,
     plain_name,
     unmatched_hints,
+    zone_of_names,
 )
 
 PRICE_FIELDS = ("open", "high", "low", "close")
@@ -89,7 +90,6 @@ STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
 DAY_S = 86_400
 
-_IN_BRACKETS = re.compile(r"[(\[]([^)\]]+)[)\]]")
 _UTC_SOURCE = "cryptodatadownload"
 _ACTION = re.compile(r"dividend|split", re.IGNORECASE)
 """What Yahoo's page writes in place of prices where a dividend was paid or shares were split."""
@@ -290,12 +290,8 @@ def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo 
     """Return the zone of times that name none, where the columns at *places* hold the times; None: nothing says it."""
     if hints.zone and (zone := read_zone(hints.zone)):
         return zone
-    names = [table.names[at] for at in places if at < len(table.names)]
-    if any(key.endswith("utc") or key.startswith("gmt") for key in map(plain_name, names)):
-        return UTC
-    for found in filter(None, (_IN_BRACKETS.search(name) for name in names)):
-        if zone := read_zone(found[1]):
-            return zone
+    if zone := zone_of_names(table.names[at] for at in places if at < len(table.names)):
+        return zone
     if any(_UTC_SOURCE in cell.lower() for row in table.above for cell in row.cells):
         return UTC
     return ZoneInfo(STOOQ_ZONE) if {"ticker", "per"} <= set(table.keys) else None

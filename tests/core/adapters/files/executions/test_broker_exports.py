@@ -228,6 +228,14 @@ class TestRefusals:
 
 
 class TestFlex:
+    def test_the_column_of_quantities_may_be_named_for_the_side_too(self) -> None:
+        hints = FileHints(section="executions", columns={"side": "Quantity", "symbol": "ISIN"}, zone="Europe/Amsterdam")
+        text = "Date,Time,ISIN,Quantity\n13-03-2026,16:30,US00165C1045,-10\n13-03-2026,15:45,US00165C1045,10\n"
+        assert reported(read(text, hints=hints)) == [
+            ("03-13 10:45", "US00165C1045", BUY, 10),
+            ("03-13 11:30", "US00165C1045", SELL, 10),
+        ]
+
     def test_a_failed_request_is_reported_as_what_it_is(self) -> None:
         text = (
             "<FlexStatementResponse timestamp='x'><Status>Fail</Status><ErrorCode>1012</ErrorCode>"

@@ -296,9 +296,12 @@ Symbol,Description,Qty,Trade Price,Mark,Mark Value
 DATE,TRANSACTION ID,DESCRIPTION,QUANTITY,SYMBOL,PRICE,COMMISSION,AMOUNT,REG FEE,SHORT-TERM RDM FEE,FUND REDEMPTION FEE, DEFERRED SALES CHARGE
 03/13/2023,123,Bought 100 AMC @ 5.00,100,AMC,5.00,0.00,-500.00,,,,
 03/13/2023,124,Sold 100 AMC @ 5.30,100,AMC,5.30,0.00,530.00,0.01,,,
+03/14/2023,125,REMOVAL OF OPTION DUE TO EXPIRATION (F Mar 10 2023 12.0 Put),1,F Mar 10 2023 12.0 Put,,,0.00,,,,
+03/14/2023,127,CLIENT REQUESTED ELECTRONIC FUNDING RECEIPT (FUNDS NOW),,,,,1000.00,,,,
+03/14/2023,128,Bought 10 SPLIT TAX FEE CORP @ 5.00,10,STF,5.00,0.00,-50.00,,,,
 ***END OF FILE***
 """,
-        "missing column side",
+        ("03-13 09:30 AMC BUY 100", "03-13 09:30 AMC SELL 100", "03-14 09:30 STF BUY 10"),
     ),
     "etrade": Case(
         """\
@@ -749,6 +752,110 @@ BOT,100,AAPL,187.25,USD,15:31:22,13/03/2026,ARCA,1,U1234567
 BOT,100,AAPL,187.25,USD,15:31:22,04/03/2026,ARCA,2,U1234567
 """,
         ("03-04 15:31 AAPL BUY 100", "03-13 15:31 AAPL BUY 100"),
+    ),
+    # ExportData.csv of "Export All Activity" at Merrill Edge
+    "merrill, with blanks before its commas and the side in its words": Case(
+        """\
+Exported on: 03/14/2026 09:27 PM ET
+
+"Trade Date" ,"Settlement Date" ,"Account" ,"Description" ,"Type" ,"Symbol/ CUSIP" ,"Quantity" ,"Price" ,"Amount" ," "
+,
+"03/13/2026" ,"03/16/2026" ,"CMA-Edge 00X-00000" ,"Purchase  PROCTER & GAMBLE CO ACTUAL PRICES, REMUNERATION" ,"" ,"PG" ,"300" ,"$151.89" ,"-$45,567.00" ,""
+"03/13/2026" ,"03/16/2026" ,"CMA-Edge 00X-00000" ,"Sale  PROCTER & GAMBLE CO ACTUAL PRICES" ,"" ,"PG" ,"-300" ,"$152.89" ,"$45,867.00" ,""
+"03/12/2026" ,"03/12/2026" ,"CMA-Edge 00X-00000" ,"Bank Interest ML DIRECT DEPOSIT PROGRM" ,"" ,"990111111" ,"" ,"" ,"$0.50" ,""
+,
+""",
+        ("03-13 09:30 PG BUY 300", "03-13 09:30 PG SELL 300"),
+    ),
+    # https://documentation.tradier.com/brokerage-api/accounts/get-account-history
+    "tradier history, whose quantities alone tell the side and whose dates are midnights of UTC": Case(
+        """\
+{"history":{"event":[{"amount":-3000,"date":"2026-03-13T00:00:00Z","type":"trade","trade":{"commission":0.0,"description":"AMC","price":30.0,"quantity":100.0,"symbol":"AMC","trade_type":"Equity"}},{"amount":3100,"date":"2026-03-13T00:00:00Z","type":"trade","trade":{"commission":0.0,"description":"AMC","price":31.0,"quantity":-100.0,"symbol":"AMC","trade_type":"Equity"}},{"amount":10,"date":"2026-03-12T00:00:00Z","type":"ach","ach":{"description":"ACH DEPOSIT","quantity":0.0}}]}}""",
+        ("03-13 09:30 AMC BUY 100.0", "03-13 09:30 AMC SELL 100.0"),
+        "t.json",
+    ),
+    # https://www.questrade.com/api/documentation/rest-operations/account-calls/accounts-id-activities
+    "questrade activities, newest first, at midnights of New York": Case(
+        """\
+{"activities":[{"tradeDate":"2026-03-13T00:00:00.000000-04:00","action":"Sell","symbol":"AMC","description":"AMC","currency":"USD","quantity":-10,"price":188,"type":"Trades"},{"tradeDate":"2026-03-13T00:00:00.000000-04:00","action":"Buy","symbol":"AMC","description":"AMC","currency":"USD","quantity":10,"price":187,"type":"Trades"}]}""",
+        ("03-13 09:30 AMC BUY 10", "03-13 09:30 AMC SELL 10"),
+        "q.json",
+    ),
+    "dates as midnights of New York in UTC, newest first": Case(
+        "date,symbol,side,quantity\n2026-03-13T04:00:00Z,AMC,SELL,10\n2026-03-13T04:00:00Z,AMC,BUY,10\n",
+        ("03-13 09:30 AMC BUY 10", "03-13 09:30 AMC SELL 10"),
+    ),
+    "one midnight among other times is a time": Case(
+        "time,symbol,side,quantity\n2026-03-13T00:00:00Z,AMC,SELL,10\n2026-03-13T14:00:00Z,AMC,BUY,10\n",
+        ("03-12 20:00 AMC SELL 10", "03-13 10:00 AMC BUY 10"),
+    ),
+    # https://www.interactivebrokers.com/campus/ibkr-api-page/cpapi-v1/#trades
+    "client portal trades, whose times are UTC": Case(
+        """\
+[{"execution_id":"0000e0d5.6576fd38.01.01","symbol":"TSLA","supports_tax_opt":"1","side":"S","order_description":"Sold 5 @ 192.26 on ISLAND","trade_time":"20260313-18:00:49","trade_time_r":1773424849000,"size":5,"price":"192.26","order_ref":"Order123","account":"U1234567","sec_type":"STK","conid":76792991}]""",
+        ("03-13 14:00 TSLA SELL 5",),
+        "t.json",
+    ),
+    # https://www.quantconnect.com/docs/v2/cloud-platform/backtesting/results
+    "quantconnect orders, whose quantities alone tell the side": Case(
+        "Time,Symbol,Price,Quantity,Type,Status,Value,Tag\n2026-03-13T14:30:05Z,AMC,5,100,Market,Filled,500,\n"
+        "2026-03-13T15:30:05Z,AMC,5,-100,Limit,Filled,-500,\n",
+        ("03-13 10:30 AMC BUY 100", "03-13 11:30 AMC SELL 100"),
+    ),
+    "schwab orders of the day, with the zone in a name, the clock first and units behind quantities": Case(
+        """\
+"Symbol","Name of security","Status","Action","Quantity|Face Value","Price","Timing","Fill Price","Time and Date (ET)","Last Activity Date (ET)","Reinvest Capital Gains","Order Number"
+"AMC","AMC","Filled","Buy","10 Shares","Limit $5.25","Day Only","$5.20","10:14 AM 03/13/2026","03/13/2026","No","1"
+"AMC","AMC","Filled","Sell","10 Shares","Market","Day Only","$5.30","1:14 PM 03/13/2026","03/13/2026","No","2"
+"AMC","AMC","Canceled","Sell","10 Shares","Market","Day Only","-","1:15 PM 03/13/2026","03/13/2026","No","3"
+""",
+        ("03-13 10:14 AMC BUY 10", "03-13 13:14 AMC SELL 10"),
+    ),
+    # https://developer.schwab.com, Trader API: an order with its legs and its executions
+    "schwab api, orders with their fills, one working and one cancelled after a part": Case(
+        """\
+[{"orderType":"LIMIT","quantity":10.0,"filledQuantity":0.0,"orderLegCollection":[{"orderLegType":"EQUITY","legId":1,"instrument":{"assetType":"EQUITY","symbol":"AMC"},"instruction":"BUY","quantity":10.0}],"orderId":1,"status":"WORKING","enteredTime":"2026-03-13T14:29:59+0000"},
+{"orderType":"LIMIT","quantity":10.0,"filledQuantity":4.0,"orderLegCollection":[{"orderLegType":"EQUITY","legId":1,"instrument":{"assetType":"EQUITY","symbol":"AMC"},"instruction":"SELL_SHORT","quantity":10.0}],"orderId":2,"status":"CANCELED","closeTime":"2026-03-13T20:30:05+0000","orderActivityCollection":[{"activityType":"EXECUTION","executionType":"FILL","quantity":4.0,"executionLegs":[{"legId":1,"quantity":3.0,"price":5.25,"time":"2026-03-13T15:29:05+0000"}]},{"activityType":"EXECUTION","executionType":"FILL","quantity":1.0,"executionLegs":[{"legId":1,"quantity":1.0,"price":5.25,"time":"2026-03-13T15:30:05+0000"}]}]},
+{"orderType":"NET_DEBIT","quantity":2.0,"filledQuantity":2.0,"orderLegCollection":[{"legId":1,"instrument":{"assetType":"OPTION","symbol":"SPY   260417C00600000"},"instruction":"BUY_TO_OPEN","positionEffect":"OPENING","quantity":2.0},{"legId":2,"instrument":{"assetType":"OPTION","symbol":"SPY   260417C00610000"},"instruction":"SELL_TO_OPEN","positionEffect":"OPENING","quantity":2.0}],"orderId":3,"status":"FILLED","orderActivityCollection":[{"activityType":"EXECUTION","executionType":"FILL","quantity":2.0,"executionLegs":[{"legId":1,"quantity":2.0,"price":2.25,"time":"2026-03-13T16:29:05+0000"},{"legId":2,"quantity":2.0,"price":1.25,"time":"2026-03-13T16:29:05+0000"}]}]}]""",
+        (
+            "03-13 11:29 AMC SELL 3.0",
+            "03-13 11:30 AMC SELL 1.0",
+            "03-13 12:29 SPY@options 2026-04-17 C600 BUY 2.0",
+            "03-13 12:29 SPY@options 2026-04-17 C610 SELL 2.0",
+        ),
+        "s.json",
+    ),
+    "revolut, with orders' types beside sides and money that is moved": Case(
+        """\
+Date,Ticker,Type,Quantity,Price per share,Total Amount,Currency,FX Rate
+2026-03-13T14:30:05.123456Z,AMC,BUY - MARKET,10,USD 5.25,USD 52.50,USD,1.08
+2026-03-13T15:30:05.123456Z,AMC,SELL - LIMIT,10,USD 5.30,USD 53.00,USD,1.08
+2026-03-12T15:30:05.123456Z,,CASH TOP-UP,,,USD 100,USD,1.08
+""",
+        ("03-13 10:30 AMC BUY 10", "03-13 11:30 AMC SELL 10"),
+    ),
+    "trading 212, whose times name no zone": Case(
+        """\
+Action,Time,ISIN,Ticker,Name,Notes,ID,No. of shares,Price / share,Currency (Price / share)
+Market buy,2026-03-13 14:30:05.123,US00165C1045,AMC,"AMC",,EOF111,10.0000000000,5.25,USD
+""",
+        "or set executions.zone",
+    ),
+    "trading 212 with the zone in a name": Case(
+        """\
+Action,Time (UTC),ISIN,Ticker,Name,Notes,ID,No. of shares,Price / share,Currency (Price / share)
+Deposit,2026-03-12 08:00:00,,,,"Bank Transfer",abc,,,
+Market buy,2026-03-13 14:30:05.123,US00165C1045,AMC,"AMC",,EOF111,10.0000000000,5.25,USD
+Stop limit sell,2026-03-13 15:30:05.123,US00165C1045,AMC,"AMC",,EOF112,10.0000000000,5.25,USD
+""",
+        ("03-13 10:30 AMC BUY 10.0000000000", "03-13 11:30 AMC SELL 10.0000000000"),
+    ),
+    "degiro names no symbols": Case(
+        """\
+Date,Time,Product,ISIN,Reference exchange,Venue,Quantity,Price,,Local value,,Value,,Exchange rate
+13-03-2026,16:30,AMC,US00165C1045,NDQ,XNAS,-10,"5,2500",USD,"52,50",USD,"48,00",EUR,"1,08"
+""",
+        "missing column symbol; found",
     ),
 }
 
