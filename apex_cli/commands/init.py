@@ -63,20 +63,16 @@ def init(
         "phone": phone,
     }
     chosen = {name: text for name, text in given.items() if text is not None}
-    _check_options(demo=demo, full=full, answers=bool(chosen) or yes)
+    if demo + full + bool(chosen) > 1:
+        raise InputError(
+            "init_what", "--demo, --full and answers such as --capital exclude each other.", hint="Give one of them."
+        )
     if demo:
         _write_demo(call.out, folder)
     elif full or not (chosen or yes or call.out.can_prompt):
         _write_full(call.out, folder)
     else:
         _begin(call, folder, chosen, asks=call.out.can_prompt and not yes)
-
-
-def _check_options(*, demo: bool, full: bool, answers: bool) -> None:
-    if demo + full + answers > 1:
-        raise InputError(
-            "init_what", "--demo, --full and answers such as --yes exclude each other.", hint="Give one of them."
-        )
 
 
 def _write_demo(out: Output, folder: Path) -> None:

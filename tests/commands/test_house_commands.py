@@ -98,9 +98,14 @@ class TestInit:
         assert list(here.iterdir()) == []
 
     def test_demo_full_and_answers_exclude_each_other(self, here: Path, apex_json: Callable[..., Any]) -> None:
-        for line in (("--demo", "--yes"), ("--full", "--capital", "1"), ("--demo", "--full")):
+        for line in (("--demo", "--capital", "1"), ("--full", "--capital", "1"), ("--demo", "--full")):
             assert apex_json("init", *line).error["code"] == "init_what"
         assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize("kind", ["--demo", "--full"])
+    def test_what_asks_nothing_takes_a_yes(self, kind: str, here: Path, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("init", "new", kind, "-y").status == 0
+        assert (here / "new" / "config.yaml").is_file()
 
     def test_what_fails_half_way_leaves_nothing_behind(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "file").write_text("")
