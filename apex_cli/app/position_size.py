@@ -65,7 +65,7 @@ def size_of(settings: Settings, terms: SizeTerms) -> SizeAnswer:
     """Return how many units of it keep the loss at the stop within the risk budget.
 
     Raises:
-        InputError: the symbol names no security.
+        InputError: the symbol names no security, or the risk is above ``risk.max_risk_pct_ceiling``.
     """
     risk = _overridden(settings.risk, terms)
     instrument = _named(terms.symbol, terms.market_type, settings.currency.base)
@@ -161,4 +161,10 @@ def _overridden(risk: RiskLimits, terms: SizeTerms) -> RiskLimits:
         changes["max_risk_pct"] = terms.risk_pct
     if terms.max_position_pct is not None:
         changes["max_position_pct"] = terms.max_position_pct
-    return replace(risk, **changes) if changes else risk
+    changed = replace(risk, **changes) if changes else risk
+    if terms.risk_pct is not None:
+        from apex_cli.settings.conflicts import conflicts_of_risk
+
+        for conflict in conflicts_of_risk(changed):
+            raise InputError("usage", f"risk_pct: {conflict.message}", hint="Correct risk_pct.")
+    return changed

@@ -14,6 +14,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.presenters.size import size_blocks, size_data
+from apex_cli.settings.doubts import doubts_of_risk
 
 
 @command("size", "NVDA --entry 50 --stop 48 --target 56")
@@ -37,7 +38,10 @@ def size(
 ) -> None:
     """Work out a position size from entry and stop, without broker or network."""
     out = call.out
-    call.warn_of_doubts()
+    if risk_pct is None:
+        call.warn_of_doubts()
+    else:
+        out.warn(*doubts_of_risk("--risk-pct", risk_pct))
     terms = SizeTerms(
         symbol=symbol,
         entry=entry,

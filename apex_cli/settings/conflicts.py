@@ -11,6 +11,7 @@ from apex_cli.core.model.wording import percent, plain
 
 if TYPE_CHECKING:
     from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+    from apex_cli.core.model.risk_limits import RiskLimits
     from apex_cli.settings.sections import Settings
 
 
@@ -89,7 +90,11 @@ def _in_protections(settings: Settings) -> Iterator[Conflict]:
 
 
 def _in_risk(settings: Settings) -> Iterator[Conflict]:
-    risk = settings.risk
+    yield from conflicts_of_risk(settings.risk)
+
+
+def conflicts_of_risk(risk: RiskLimits) -> Iterator[Conflict]:
+    """Find a risk of one trade above its ceiling."""
     if risk.max_risk_pct > risk.max_risk_pct_ceiling:
         found, ceiling = plain(risk.max_risk_pct), plain(risk.max_risk_pct_ceiling)
         yield Conflict(

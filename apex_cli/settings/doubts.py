@@ -18,11 +18,15 @@ LARGE_RISK = Decimal("0.2")
 
 def doubts(settings: Settings) -> Iterator[Reason]:
     """Find what is allowed and probably a slip."""
-    risk = settings.risk.max_risk_pct
+    yield from doubts_of_risk("risk.max_risk_pct", settings.risk.max_risk_pct)
+
+
+def doubts_of_risk(name: str, risk: Decimal) -> Iterator[Reason]:
+    """Ask about a risk of one trade, given as *name*, that looks like a percentage."""
     if risk > LARGE_RISK:
         yield Reason(
             code="config_doubtful",
-            message=f"risk.max_risk_pct is {plain(risk)}: {percent(risk)} of capital may be lost at each stop. "
+            message=f"{name} is {plain(risk)}: {percent(risk)} of capital may be lost at each stop. "
             f"If {plain(risk)} % is meant, write {plain(risk / 100)}.",
             limit=f"at most {plain(LARGE_RISK)}",
             value=plain(risk),

@@ -43,6 +43,7 @@ def test_a_refusal_is_an_error_with_the_code_of_the_command() -> None:
         ({"stop": 0}, "stop"),
         ({"target": [56, None]}, "target"),
         ({"risk_pct": 1.5}, "risk_pct"),
+        ({"risk_pct": 1}, "risk_pct: found 1, which is 100 % of capital"),
         ({"capital": -1}, "capital"),
         ({"side": "up"}, "side"),
         ({"market_type": "bonds"}, "market_type"),

@@ -52,6 +52,18 @@ def test_options(apex_json: Callable[..., Any], options: tuple[str, ...], expect
     assert {name: data[name] for name in expected} == expected
 
 
+def test_a_risk_that_looks_like_a_percentage_is_refused_or_asked_about_as_in_the_configuration(
+    apex_json: Callable[..., Any],
+) -> None:
+    line = ("size", "--entry", "50", "--stop", "48", "--risk-pct")
+    refused = apex_json(*line, "1")
+    assert refused.status == 2
+    assert "If 1 % is meant, write 0.01" in refused.envelope["errors"][0]["message"]
+    (asked,) = apex_json(*line, "0.5").envelope["warnings"]
+    assert asked["message"].startswith("--risk-pct is 0.5: 50 % of capital may be lost at each stop.")
+    assert apex_json(*line, "0.02").envelope["warnings"] == []
+
+
 def test_a_broken_cap_is_a_warning_with_its_numbers_or_a_refusal(here: Path, apex_json: Callable[..., Any]) -> None:
     line = ("size", "--entry", "700", "--stop", "690")
     warned = apex_json(*line)
