@@ -410,7 +410,7 @@ class Desk(Register):
         terms = row.terms
         if update.quantity is not None:
             terms = replace(terms, quantity=update.quantity)
-        if terms.order_type == "TRAIL" and update.stop_price is not None:
+        if order.order.order_type.row.trails and update.stop_price is not None:
             terms = replace(terms, trail_stop_price=update.stop_price)
         row = replace(row, terms=terms)
         if update.status is not OrderStatus.WORKING:

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import (
-    Meets,
     Order,
     OrderRole,
     OrderStatus,
@@ -82,7 +81,7 @@ def _time_problem(terms: Terms) -> tuple[int, str] | None:
 
 
 def _price_problem(terms: Terms, row: OrderTypeRow, listing: Listing) -> tuple[int, str] | None:
-    if row.meets is Meets.FOLLOWING:
+    if row.trails:
         if bool(terms.aux_price) == bool(terms.trailing_percent):
             return 321, f"{INVALID}Trailing order needs either amount or percent."
         prices = [terms.trail_stop_price]
@@ -121,7 +120,7 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
     """
     terms = row.terms
     kind = kind_of(terms) or OrderType.MARKET
-    is_trail = kind.row.meets is Meets.FOLLOWING
+    is_trail = kind.row.trails
     stop = terms.trail_stop_price if is_trail else terms.aux_price
     parent = str(row.parent_perm_id) if row.parent_perm_id else None
     return Order(
@@ -133,7 +132,7 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
         order_type=kind,
         quantity=Quantity(terms.quantity),
         limit_price=_price(terms.limit_price) if kind.row.needs_limit else None,
-        stop_price=_price(stop) if kind.is_stop else None,
+        stop_price=_price(stop) if kind.row.has_trigger else None,
         trail_amount=_price(terms.aux_price) if is_trail and not terms.trailing_percent else None,
         trail_fraction=terms.trailing_percent / HUNDRED if is_trail and terms.trailing_percent else None,
         time_in_force=TIFS[terms.tif],
@@ -161,13 +160,13 @@ def _price(value: Decimal | None) -> Price | None:
 def wire_status(order: VenueOrder) -> str:
     """Return the wire's status of an order of the engine.
 
-    Held children and stops that wait for their trigger are PreSubmitted.
+    Held children and orders that wait for their trigger are PreSubmitted.
     """
     if order.status is OrderStatus.FILLED:
         return FILLED
     if order.status is not OrderStatus.WORKING:
         return CANCELLED
-    return PRE_SUBMITTED if order.kind.is_stop or not order.rank else SUBMITTED
+    return PRE_SUBMITTED if order.kind.row.has_trigger or not order.rank else SUBMITTED
 
 
 def changed_terms(old: Terms, new: Terms) -> Terms:

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pytest
 
+from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import CommissionPlan
+from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderStatus, OrderType, Phase, TimeInForce
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Broker
 from apex_cli.gateway.policy import Policy
+from kit.bars import ListBars
 from kit.gateway import GatewayThread
 from kit.ib import Session
 
@@ -88,6 +91,21 @@ class Simulated:
 
     def close(self) -> None:
         pass
+
+
+class Replayed(Simulated):
+    def __init__(self) -> None:
+        self.bars: list[Bar] = []
+        market = ListBars({"AAPL": self.bars})
+        super().__init__(
+            lambda: SimulatedBroker(clock=BarClock(NOW), bars=market, cash=Usd(Decimal(5000))), is_durable=False
+        )
+
+    def price(self, price: str) -> None:
+        at, start = Price(Decimal(price)), NOW + timedelta(minutes=len(self.bars))
+        end = start + timedelta(minutes=1)
+        self.bars.append(Bar(symbol="AAPL", start=start, end=end, open=at, high=at, low=at, close=at))
+        self.broker.play(end)
 
 
 class InteractiveBrokers:
@@ -157,6 +175,12 @@ def ib_async(tmp_path: Path) -> Venue:
     return InteractiveBrokers("ib_async")
 
 
+def replayed(tmp_path: Path) -> Venue:
+    """Return the broker of a replay: every price comes as a bar."""
+    del tmp_path
+    return Replayed()
+
+
 BROKERS = (simulated_in_memory, simulated_with_file, ib_insync, ib_async)
 
 
@@ -170,7 +194,7 @@ def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Venue]:
 
 
 def order(name: str, side: str, kind: str, **terms: Any) -> Order:
-    for price in ("limit_price", "stop_price"):
+    for price in ("limit_price", "stop_price", "trail_amount"):
         if price in terms:
             terms[price] = Price(Decimal(terms[price]))
     return Order(
@@ -355,9 +379,75 @@ def test_events_nobody_heard_survive_a_restart(venue: Venue) -> None:
     assert last_states(events) == {"E": F, "S": C, "T": F}
 
 
-@pytest.mark.parametrize("kind", ["MARKET_ON_CLOSE", "MARKET_ON_OPEN", "LIMIT_ON_CLOSE", "LIMIT_ON_OPEN"])
+class Course(NamedTuple):
+    """How a purchase meets a market that stands at 100."""
+
+    terms: dict[str, str]
+    waits_at: str
+    """A price that does not fill it."""
+
+    fills_at: str
+    tight: str = ""
+    """With a trigger: a limit that the price is beyond when it triggers."""
+
+    within: str = ""
+    """The price after that, within the limit."""
+
+
+COURSES = {
+    Meets.AT_ONCE: Course({}, "", "100"),
+    Meets.AT_LIMIT: Course({"limit_price": "95"}, "96", "94"),
+    Meets.AT_TRIGGER: Course({"stop_price": "105"}, "104", "106", tight="105.50", within="105"),
+    Meets.FOLLOWING: Course({"trail_amount": "5", "stop_price": "105"}, "104", "106", tight="105.50", within="105"),
+}
+WIDE = "110"
+"""A limit that no price is beyond."""
+
+
+@pytest.mark.parametrize("venue", [*BROKERS, replayed], ids=lambda make: make.__name__, indirect=True)
+@pytest.mark.parametrize("kind", [kind for kind in OrderType if kind.row.phase is Phase.ANY])
+def test_every_order_type_meets_the_price_as_its_row_says(venue: Venue, kind: OrderType) -> None:
+    course = COURSES[kind.row.meets]
+    terms = course.terms
+    if kind.row.has_trigger and kind.row.needs_limit:
+        terms = {**terms, "limit_price": WIDE}
+    entry = order("E", "BUY", kind.name, **terms)
+    events = run(venue, venue.broker.submit([entry]))
+    if kind.row.meets is Meets.AT_ONCE:
+        assert fills(events) == [("E", 10, 100)]
+        return
+    assert terms_of(venue) == (kind, entry.limit_price, entry.stop_price)
+    venue.price(course.waits_at)
+    assert fills(run(venue)) == []
+    venue.price(course.fills_at)
+    assert fills(run(venue)) == [("E", 10, Decimal(course.fills_at))]
+
+
+@pytest.mark.parametrize("venue", [*BROKERS, replayed], ids=lambda make: make.__name__, indirect=True)
+@pytest.mark.parametrize("kind", [kind for kind in OrderType if kind.row.needs_stop and kind.row.needs_limit])
+def test_a_triggered_order_fills_within_its_limit_alone(venue: Venue, kind: OrderType) -> None:
+    course = COURSES[kind.row.meets]
+    entry = order("E", "BUY", kind.name, **course.terms, limit_price=WIDE)
+    run(venue, venue.broker.submit([entry]))
+    moved = msgspec.structs.replace(entry, limit_price=Price(Decimal(course.tight)))
+    run(venue, venue.broker.modify(moved))
+    assert terms_of(venue) == (kind, moved.limit_price, moved.stop_price)
+    for price in (course.waits_at, course.fills_at):
+        venue.price(price)
+        assert fills(run(venue)) == []
+    venue.price(course.within)
+    assert fills(run(venue)) == [("E", 10, Decimal(course.within))]
+
+
+def terms_of(venue: Venue) -> tuple[OrderType | None, Decimal | None, Decimal | None]:
+    """Return type, limit and trigger of the one order that works, as the broker tells them."""
+    (working,) = venue.run(venue.broker.snapshot()).working
+    return working.order_type, working.limit_price, working.stop_price
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in OrderType if kind.row.phase is not Phase.ANY])
 def test_an_order_of_an_auction_waits_for_it_and_keeps_its_type(venue: Venue, kind: str) -> None:
-    terms = {"limit_price": "110"} if kind.startswith("LIMIT") else {}
+    terms = {"limit_price": "110"} if OrderType[kind].row.needs_limit else {}
     events = run(venue, venue.broker.submit(bracket(kind=kind, **terms)))
     assert fills(events) == []
     assert last_states(events) == {"E": W, "S": W, "T": W}
@@ -366,9 +456,3 @@ def test_an_order_of_an_auction_waits_for_it_and_keeps_its_type(venue: Venue, ki
     venue.price("101")
     assert fills(run(venue)) == []
     assert last_states(run(venue, venue.broker.cancel(PREFIX + "E"))) == {"E": C, "S": C, "T": C}
-
-
-def test_an_adaptive_order_keeps_its_type(venue: Venue) -> None:
-    run(venue, venue.broker.submit(bracket(kind="ADAPTIVE_LIMIT", limit_price="90")))
-    (entry,) = [one for one in venue.run(venue.broker.snapshot()).working if short(one.client_order_id) == "E"]
-    assert (entry.order_type, entry.limit_price) == (OrderType.ADAPTIVE_LIMIT, 90)

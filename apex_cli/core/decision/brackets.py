@@ -65,7 +65,7 @@ def build_bracket(
     Prices go to the tick as ``to_tick`` says: the loss at the stop never exceeds what was sized.
 
     Args:
-        decision: with a size; its entry price is the limit of a limit entry.
+        decision: with a size; its entry price is the price of an entry that needs one.
         opportunity: the signal gives stop and targets.
         bracket_id: a ULID; order ids are ``apex-<bracket_id>-E``, ``-S1``, ``-T1``, with several entries ``-E1`` ...
         entry_order: how the entry meets the market.
@@ -107,7 +107,9 @@ def build_bracket(
         conditions=entry_conditions(opportunity),
         agent=signal.proposal.agent if signal.proposal is not None else "",
     )
-    terms = _entry_terms(entry_order, entry, now, entry_minutes)
+    validity: dict[str, Any] = {}
+    if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
+        validity = {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
     whole = Order(
         client_order_id=f"apex-{bracket_id}-E",
         bracket_id=bracket_id,
@@ -116,7 +118,8 @@ def build_bracket(
         side=decision.side,
         quantity=sized.quantity,
         reference_price=decision.entry_price,
-        **terms,
+        **entry_order.terms_at(entry),
+        **validity,
     )
     tranches = tuple(
         Tranche(number, quantity, traded[number - 1] if number <= len(traded) else None)
@@ -144,18 +147,6 @@ def _levels(
     if not entry_order.has_limit:
         entry = decision.entry_price
     return entry, stop, tuple(sorted(rounded, reverse=side is OrderSide.SELL))
-
-
-def _entry_terms(
-    entry_order: EntryOrder, limit_price: Price, now: datetime, entry_minutes: int | None
-) -> dict[str, Any]:
-    """Return type, limit and validity of an entry, as fields of an order."""
-    terms: dict[str, Any] = {"order_type": entry_order.order_type}
-    if entry_order.has_limit:
-        terms["limit_price"] = limit_price
-    if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
-        terms |= {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
-    return terms
 
 
 def _own_entry(whole: Order, tranche: Tranche) -> Order:

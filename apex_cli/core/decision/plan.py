@@ -73,17 +73,15 @@ def probe_entry(
     sized = _context(opportunity, snapshot, limits, entry, quantity).sized
     if not isinstance(sized, Sized):
         return None
-    entry_order = limits.entry_order(signal.strategy)
     return Order(
         client_order_id="apex-probe",
         bracket_id="",
         role=OrderRole.ENTRY,
         instrument=signal.instrument,
         side=signal.side,
-        order_type=entry_order.order_type,
         quantity=sized.quantity,
-        limit_price=entry if entry_order.has_limit else None,
         reference_price=entry,
+        **limits.entry_order(signal.strategy).terms_at(entry),
     )
 
 

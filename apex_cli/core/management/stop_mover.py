@@ -13,7 +13,7 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatus, OrderType
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.request import StopRequest, StopsMoved
@@ -117,7 +117,7 @@ def movable_stops(position: Position, records: Iterable[OrderRecord]) -> tuple[O
     if not stops:
         hint = "apex reconcile --repair puts a stop back."
         raise RefusedError("no_stop", f"{key} has no working stop to move.", hint=hint)
-    if any(stop.order.order_type is OrderType.TRAIL for stop in stops):
+    if any(stop.order.order_type.row.trails for stop in stops):
         hint = "Close a part of the position instead."
         raise RefusedError("stop_trails", f"The stop of {key} follows the price at the broker already.", hint=hint)
     return stops

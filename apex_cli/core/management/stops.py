@@ -96,7 +96,7 @@ def _change_of(  # noqa: PLR0917 - private, called once
 ) -> StopChange | None:
     """Return the next step for the stop among *legs*, which share an OCA group."""
     working = [leg for leg in legs if leg.status is OrderStatus.WORKING and leg.order.order_type in STOP_TYPES]
-    trail = next((leg for leg in working if leg.order.order_type is OrderType.TRAIL), None)
+    trail = next((leg for leg in working if leg.order.order_type.row.trails), None)
     plain = next((leg for leg in working if leg is not trail), None)
     stop = plain or trail
     if stop is None or stop.order.stop_price is None or _is_passed(position, stop.order.stop_price, gain.price):
@@ -127,9 +127,9 @@ def _can_trail(stop: OrderRecord, legs: Iterable[OrderRecord]) -> bool:
     A stop with a limit stays one, and is moved instead: a trailing stop sells at market, which nobody does outside
     regular hours.
     """
-    if stop.order.order_type is OrderType.STOP_LIMIT:
+    if stop.order.order_type.row.needs_limit:
         return False
-    refused = any(leg.order.order_type is OrderType.TRAIL and leg.status is OrderStatus.REJECTED for leg in legs)
+    refused = any(leg.order.order_type.row.trails and leg.status is OrderStatus.REJECTED for leg in legs)
     return stop.order.oca_group is not None and not refused
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple, Self, assert_never
+from typing import Any, NamedTuple, Self, assert_never
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -21,6 +21,17 @@ class Meets(StrEnum):
     AT_LIMIT = "at its limit or better"
     AT_TRIGGER = "once its trigger is reached"
     FOLLOWING = "once its trigger is reached, which follows the best price"
+
+    @property
+    def is_stop(self) -> bool:
+        """True when it waits for the price to turn against the order: to rise before a purchase."""
+        match self:
+            case Meets.AT_ONCE | Meets.AT_LIMIT:
+                return False
+            case Meets.AT_TRIGGER | Meets.FOLLOWING:
+                return True
+            case _:
+                assert_never(self)
 
 
 class Phase(StrEnum):
@@ -45,7 +56,7 @@ class Wire(NamedTuple):
 
 
 class OrderTypeRow(Value, frozen=True, kw_only=True):
-    """Everything that differs between order types; venue, broker adapter and gateway read it here."""
+    """Everything that differs between order types; nobody who trades by them asks for one by its name."""
 
     wire: Wire
     meets: Meets
@@ -57,6 +68,16 @@ class OrderTypeRow(Value, frozen=True, kw_only=True):
 
     phase: Phase = Phase.ANY
     """When it may fill; outside of it the order waits, and what the auction does not fill expires."""
+
+    @property
+    def trails(self) -> bool:
+        """True when its trigger follows the best price, at a distance."""
+        return self.meets is Meets.FOLLOWING
+
+    @property
+    def has_trigger(self) -> bool:
+        """True when it waits for a trigger; then it is a limit order if it has a limit, else a market order."""
+        return self.needs_stop or self.trails
 
 
 class OrderType(StrEnum):
@@ -100,14 +121,8 @@ class OrderType(StrEnum):
 
     @property
     def is_stop(self) -> bool:
-        """True when it waits for a trigger: what protects a position."""
-        match self.row.meets:
-            case Meets.AT_ONCE | Meets.AT_LIMIT:
-                return False
-            case Meets.AT_TRIGGER | Meets.FOLLOWING:
-                return True
-            case _:
-                assert_never(self.row.meets)
+        """True when it waits for the price to turn against it: what protects a position."""
+        return self.row.meets.is_stop
 
 
 STOP_TYPES = frozenset(kind for kind in OrderType if kind.is_stop)
@@ -146,6 +161,12 @@ class EntryOrder(StrEnum):
     def has_limit(self) -> bool:
         """True when the entry pays the signal's price at most."""
         return self.order_type.row.needs_limit
+
+    def terms_at(self, price: Price) -> dict[str, Any]:
+        """Return type and prices of an entry at *price*, as fields of an order."""
+        row = self.order_type.row
+        prices = {"limit_price": row.needs_limit, "stop_price": row.needs_stop}
+        return {"order_type": self.order_type, **{name: price for name, is_needed in prices.items() if is_needed}}
 
 
 class TimeInForce(StrEnum):
@@ -220,10 +241,10 @@ class Order(Value, frozen=True, kw_only=True):
     order_type: OrderType
     quantity: Quantity
     limit_price: Price | None = None
-    """Worst acceptable price (LIMIT, STOP_LIMIT)."""
+    """Worst acceptable price, of a type with a limit."""
 
     stop_price: Price | None = None
-    """Trigger (STOP, STOP_LIMIT), or the initial trigger of a TRAIL."""
+    """Trigger, of a type that has one; the first trigger of a TRAIL."""
 
     trail_amount: Price | None = None
     """Distance a TRAIL keeps from the best price."""

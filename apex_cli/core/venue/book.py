@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Meets, Order, OrderStatus, OrderType
+from apex_cli.core.model.order import Order, OrderStatus, OrderType
 from apex_cli.core.model.side import OrderSide
 
 LIMIT = OrderType.LIMIT
 MARKET = OrderType.MARKET
 
 
-def _works_as(kind: OrderType) -> OrderType:
-    match kind.row.meets:
-        case Meets.AT_ONCE:
-            return MARKET
-        case Meets.AT_LIMIT:
-            return LIMIT
-        case Meets.AT_TRIGGER | Meets.FOLLOWING:
-            return kind
-        case _:
-            assert_never(kind.row.meets)
+ONCE_TRIGGERED = {kind: LIMIT if kind.row.needs_limit else MARKET for kind in OrderType}
+"""How an order works that waits for no trigger, or no longer."""
 
-
-WORKS_AS = {kind: _works_as(kind) for kind in OrderType}
+WORKS_AS = {kind: kind if kind.row.has_trigger else ONCE_TRIGGERED[kind] for kind in OrderType}
 """How an order meets the market once it may: an adaptive order, or one of an auction, as a market or limit order."""
 
 
@@ -45,7 +35,7 @@ class VenueOrder(Value, frozen=True, kw_only=True):
 
     status: OrderStatus
     kind: OrderType
-    """How it works now: a triggered STOP is a MARKET order, a triggered STOP_LIMIT a LIMIT order."""
+    """How it works now: a triggered order is a MARKET order, or a LIMIT order if it has a limit."""
 
     quantity: Quantity
     filled_quantity: Quantity = Quantity(ZERO)
@@ -171,6 +161,7 @@ class WorkingOrder:
         "reason",
         "seq",
         "status",
+        "trails",
         "trigger",
         "updated_at",
         "value",
@@ -205,16 +196,10 @@ class WorkingOrder:
 
     def become(self, kind: OrderType) -> None:
         """Work as *kind* from now on: what price it waits for, and from which side."""
-        self.kind = kind
-        match kind.row.meets:
-            case Meets.AT_ONCE:
-                self.level, self.fires_above = None, self.is_buy
-            case Meets.AT_LIMIT:
-                self.level, self.fires_above = self.order.limit_price, not self.is_buy
-            case Meets.AT_TRIGGER | Meets.FOLLOWING:
-                self.level, self.fires_above = self.trigger, self.is_buy
-            case _:
-                assert_never(kind.row.meets)
+        row = kind.row
+        self.kind, self.trails = kind, row.trails
+        self.level = self.trigger if row.has_trigger else self.order.limit_price if row.needs_limit else None
+        self.fires_above = self.is_buy is row.meets.is_stop
 
     def update(self) -> OrderUpdate:
         """Return the venue's word on this order."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import Meets, Order, TimeInForce
+from apex_cli.core.model.order import Order, TimeInForce
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
 from apex_cli.core.venue.lifecycle import WORKING, Desk, group_name
 
@@ -69,7 +69,7 @@ def _price_fault(order: Order) -> str:
         return f"{kind} order needs a positive limit price, found {order.limit_price}"
     if kind.row.needs_stop and not _is_price(order.stop_price):
         return f"{kind} order needs a positive stop price, found {order.stop_price}"
-    if kind.row.meets is Meets.FOLLOWING:
+    if kind.row.trails:
         fault = _trail_fault(order)
         if fault:
             return fault

@@ -7,15 +7,13 @@ from decimal import Decimal
 
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.money import ZERO, Price, floor_to_step
-from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase
+from apex_cli.core.model.order import Order, OrderStatus, Phase
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
 from apex_cli.core.venue.settlement import Ledger
 
 WORKING = OrderStatus.WORKING
 FILLED = OrderStatus.FILLED
 CANCELLED = OrderStatus.CANCELLED
-MARKET = OrderType.MARKET
-TRAIL = OrderType.TRAIL
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 """No time was given yet."""
 

@@ -7,13 +7,9 @@ from decimal import Decimal
 
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, ceil_to_step
-from apex_cli.core.model.order import OrderType
-from apex_cli.core.venue.book import WorkingOrder
+from apex_cli.core.venue.book import LIMIT, MARKET, ONCE_TRIGGERED, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
-from apex_cli.core.venue.lifecycle import MARKET, TRAIL, WORKING, Desk
-
-LIMIT = OrderType.LIMIT
-STOP_LIMIT = OrderType.STOP_LIMIT
+from apex_cli.core.venue.lifecycle import WORKING, Desk
 
 
 class Matcher:
@@ -55,16 +51,13 @@ class Matcher:
             self._trigger(order, price)
 
     def _trigger(self, order: WorkingOrder, price: Price) -> None:
-        """Trigger a stop with the market at *price* and fill it, a STOP_LIMIT not beyond its limit."""
-        if order.kind is STOP_LIMIT:
-            order.become(LIMIT)
-            limit = order.level
-            if limit is not None and _reaches(order, price):
-                slipped = self._slipped(order, price)
-                self._desk.fill(order, min(slipped, limit) if order.is_buy else max(slipped, limit))
-            return
-        order.become(MARKET)
-        self._desk.fill(order, self._slipped(order, price))
+        """Trigger a stop with the market at *price* and fill it, not beyond its limit."""
+        order.become(ONCE_TRIGGERED[order.kind])
+        slipped, limit = self._slipped(order, price), order.level
+        if limit is None:
+            self._desk.fill(order, slipped)
+        elif _reaches(order, price):
+            self._desk.fill(order, min(slipped, limit) if order.is_buy else max(slipped, limit))
 
     def _slipped(self, order: WorkingOrder, price: Price) -> Price:
         if not self._slips:
@@ -105,7 +98,7 @@ class Matcher:
             leg.wait_seq = desk.seq
             if leg.kind is LIMIT or leg.status is not WORKING:
                 continue
-            if leg.kind is TRAIL and leg.level is None:
+            if leg.trails and leg.level is None:
                 set_trigger(leg, trail_from(leg, price))
             level = leg.level
             if level is None or _reaches(leg, price):
@@ -118,7 +111,7 @@ class Matcher:
     def trail(self, orders: Iterable[WorkingOrder], best_for_sell: Price, best_for_buy: Price, close: Price) -> None:
         """Move trailing stops to the best price; one that *close* lies beyond was passed on the way and fills."""
         for order in orders:
-            if order.kind is not TRAIL or order.status is not WORKING:
+            if not order.trails or order.status is not WORKING:
                 continue
             best = best_for_buy if order.is_buy else best_for_sell
             if order.wait_seq == self._desk.seq:
@@ -143,7 +136,7 @@ def interest(orders: Iterable[WorkingOrder], low: Price, high: Price) -> tuple[b
         level = order.level
         if level is None or (high >= level if order.fires_above else low <= level):
             is_reached = True
-        if order.kind is TRAIL:
+        if order.trails:
             has_trail = True
     return is_reached, has_trail
 

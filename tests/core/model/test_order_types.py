@@ -60,6 +60,10 @@ def test_an_order_without_a_price_that_its_row_needs_is_refused_by_both(kind: Or
     assert "needs" in problem_with(bare)
 
 
+def test_a_type_with_a_limit_says_so_in_its_name() -> None:
+    assert {kind for kind in OrderType if "LIMIT" in kind.name} == {kind for kind in OrderType if kind.row.needs_limit}
+
+
 def test_no_two_types_share_a_name_on_the_wire() -> None:
     assert len({kind.row.wire for kind in OrderType}) == len(OrderType)
 
@@ -74,10 +78,14 @@ def test_an_order_good_till_a_time_needs_that_time_and_is_sent_with_it() -> None
     assert (fields["tif"], fields["goodTillDate"]) == ("GTD", "20261124-20:30:00")
 
 
-def test_every_way_to_enter_is_an_order_type_without_a_trigger() -> None:
-    for way in EntryOrder:
-        assert not way.order_type.row.needs_stop
-        assert way.has_limit == way.order_type.row.needs_limit
+def test_an_order_type_opens_a_position_or_protects_one() -> None:
+    assert {way.order_type for way in EntryOrder} == {kind for kind in OrderType if not kind.is_stop}
+
+
+@pytest.mark.parametrize("way", EntryOrder)
+def test_an_entry_has_every_price_that_its_row_needs(way: EntryOrder) -> None:
+    bare = msgspec.structs.replace(complete(way.order_type), limit_price=None, stop_price=None)
+    assert msgspec.structs.replace(bare, **way.terms_at(PRICE)) == complete(way.order_type)
 
 
 def test_the_reference_configuration_names_every_way_to_enter() -> None:

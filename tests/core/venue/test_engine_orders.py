@@ -11,7 +11,7 @@ from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.order import Meets, OrderStatus, OrderType, Phase, TimeInForce
+from apex_cli.core.model.order import OrderStatus, TimeInForce
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenueBook
 from apex_cli.core.venue.costs import CostModel
@@ -37,25 +37,6 @@ def test_a_market_order_fills_at_once_at_the_known_price(order: Any, reported: A
     assert engine.ledger.total_cash == 2000
     assert engine.ledger.equity == 3000
     assert engine.ledger.positions == {"AAPL": D(10)}
-
-
-@pytest.mark.parametrize("kind", [kind for kind in OrderType if kind.row.phase is Phase.ANY])
-def test_every_order_type_meets_the_price_as_its_row_says(order: Any, reported: Any, kind: OrderType) -> None:
-    engine = priced()
-    met = {  # terms of a purchase at 100, the price it waits for, the one it fills at
-        Meets.AT_ONCE: ({}, "100", "100"),
-        Meets.AT_LIMIT: ({"limit_price": "90"}, "89", "89"),
-        Meets.AT_TRIGGER: ({"stop_price": "105"}, "106", "106"),
-        Meets.FOLLOWING: ({"trail_amount": "5"}, "106", "106"),
-    }
-    terms, waits_for, fills_at = met[kind.row.meets]
-    if kind.row.needs_stop and kind.row.needs_limit:
-        terms = {**terms, "limit_price": "110"}
-    events = [*engine.submit([order("E", "BUY", kind.name, **terms)], at())]
-    assert (f"E 10@{fills_at}" in reported(events)) == (kind.row.meets is Meets.AT_ONCE)
-    for price in ("100", waits_for):
-        events += engine.on_price("AAPL", Price(D(price)), at(1))
-    assert reported(events)[-2:] == [f"E 10@{fills_at}", "E FILLED"]
 
 
 def test_a_market_order_without_a_price_waits_for_the_next_one(order: Any, reported: Any) -> None:

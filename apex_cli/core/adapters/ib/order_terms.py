@@ -11,7 +11,7 @@ from typing import Any
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbOrder
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType, Phase, TimeInForce, type_on_wire
+from apex_cli.core.model.order import Order, OrderRole, OrderType, Phase, TimeInForce, type_on_wire
 
 OCA_REDUCE_WITH_BLOCK = 2
 """A leg that fills in part reduces the others, so that what is left keeps its stop; one that fills whole cancels them.
@@ -43,7 +43,7 @@ def _missing_terms(order: Order) -> str:
         return f"a {order.order_type} order needs a limit price above 0, found {order.limit_price}"
     if row.needs_stop and not _is_price(order.stop_price):
         return f"a {order.order_type} order needs a stop price above 0, found {order.stop_price}"
-    if row.meets is Meets.FOLLOWING and not _has_one_distance(order):
+    if row.trails and not _has_one_distance(order):
         return f"a TRAIL order needs a trail amount or a trail fraction, found {order.trail_amount}"
     return ""
 
@@ -120,7 +120,7 @@ def _price_fields(order: Order) -> dict[str, float]:
     row = order.order_type.row
     if order.limit_price is not None and row.needs_limit:
         fields["lmtPrice"] = float(order.limit_price)
-    if row.meets is Meets.FOLLOWING:
+    if row.trails:
         if order.trail_fraction is not None:
             fields["trailingPercent"] = float(order.trail_fraction * 100)
         elif order.trail_amount is not None:
@@ -157,7 +157,7 @@ def stop_price_of(order: IbOrder) -> Price | None:
     if order.orderType == "TRAIL LIMIT":  # not ours, but somebody may have placed one
         return to_price(order.trailStopPrice)
     kind = own_type(order)
-    if kind is None or not kind.is_stop:
+    if kind is None or not kind.row.has_trigger:
         return None
     return to_price(order.auxPrice if kind.row.needs_stop else order.trailStopPrice)
 

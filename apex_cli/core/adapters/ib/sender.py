@@ -342,7 +342,7 @@ def _fills_at_once(order: Order) -> bool:
 def _alone(terms: OpenOrder) -> Order | None:
     """Return the exit that *terms* are, without its entry; None for a trailing stop, whose distance they do not say."""
     kind = terms.order_type
-    if kind is None or kind.row.meets is Meets.FOLLOWING:
+    if kind is None or kind.row.trails:
         return None
     return Order(
         client_order_id=terms.ref,
