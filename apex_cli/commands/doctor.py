@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import badge_of, executor_holder, looked_at, open_store
@@ -196,18 +196,30 @@ def _look_at_watch_list(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_signals(settings: Settings) -> Iterator[Finding]:
-    places: list[Path] = [*settings.signals.files]
-    if settings.signals.inbox is not None:
-        places.append(settings.signals.inbox)
-    if not places:
+    from apex_cli.core.adapters.files.signals.inbox import Folder, NotOursError
+
+    files, inbox = settings.signals.files, settings.signals.inbox
+    if not files and inbox is None:
         yield _warning(
             "signals", "no inbox and no files are configured", "set signals.inbox, or use run --signals FILE"
         )
-    for place in places:
-        if place.exists():
-            yield _ok("signals", str(place))
+    change = "change signals in the configuration"
+    for place in (*files, *([inbox] if inbox else [])):
+        try:
+            if place == inbox:
+                with Folder.held(place) as folder:
+                    folder.names()
+            elif place.stat() and (place.is_dir() or not os.access(place, os.R_OK)):
+                yield _error("signals", f"{place} is no file that can be read", change)
+                continue
+        except FileNotFoundError:
+            yield _warning("signals", f"{place} does not exist", f"create it, or {change}")
+        except NotOursError as error:
+            yield _error("signals", f"{error.strerror}", change)
+        except OSError as error:
+            yield _error("signals", f"{place} cannot be read: {error.strerror}", change)
         else:
-            yield _warning("signals", f"{place} does not exist", "create it, or change signals in the configuration")
+            yield _ok("signals", str(place))
 
 
 def _look_at_notifications(settings: Settings) -> Iterator[Finding]:

@@ -95,7 +95,11 @@ def _report(out: Output, files: list[Path], step: str, blocks: tuple[Block, ...]
 
 
 def _into(folder: Path) -> str:
-    return f"cd {folder} && " if folder != Path() else ""
+    if folder == Path():
+        return ""
+    import shlex
+
+    return f"cd {shlex.quote(f'./{folder}' if str(folder).startswith('-') else str(folder))} && "
 
 
 def _begin(call: Call, folder: Path, given: Mapping[str, str], *, asks: bool) -> None:

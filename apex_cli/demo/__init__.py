@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from pathlib import Path
@@ -107,6 +108,8 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
         except OSError as error:
             raise _cannot_write(each, error) from None
         made.append(each)
+    if not folder.is_dir():
+        raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
 
 
 def _write(path: Path, text: str, made: list[Path]) -> None:

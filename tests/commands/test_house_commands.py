@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ class TestInit:
         assert out.splitlines()[-1] == "next: cd new/place && apex run --once"
         monkeypatch.chdir(here / "new/place")
         assert apex("run", "--once").status == 0
+
+    @pytest.mark.parametrize(
+        ("name", "typed"), [("my trades", "'my trades'"), ("it's", """'it'"'"'s'"""), ("-x", "./-x")]
+    )
+    def test_the_next_step_can_be_typed(self, apex_json: Callable[..., Any], here: Path, name: str, typed: str) -> None:
+        assert apex_json("init", f"./{name}", "--full").data["next"] == f"cd {typed} && apex doctor"
+        subprocess.run(["sh", "-ec", f"cd {typed}; test -f config.yaml"], cwd=here, check=True)
 
     def test_a_folder_that_cannot_be_is_reported(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "file").write_text("")
@@ -109,9 +117,10 @@ class TestInit:
 
     def test_what_fails_half_way_leaves_nothing_behind(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "file").write_text("")
-        refused = apex_json("init", "new/place", "--signals", "../../file/signals")
-        assert refused.error["code"] == "cannot_write"
-        assert [path.name for path in here.iterdir()] == ["file"]
+        for place in ("../../file/signals", "../../file"):
+            refused = apex_json("init", "new/place", "--signals", place)
+            assert refused.error["code"] == "cannot_write"
+            assert [path.name for path in here.iterdir()] == ["file"]
 
 
 class TestState:
@@ -188,3 +197,17 @@ class TestDoctor:
         answer = apex_json("doctor")
         assert answer.status == 3
         assert f"{bars}:" in answer.error["message"]
+
+    def test_a_place_of_signals_that_a_run_cannot_read_is_named(
+        self, here: Path, apex_json: Callable[..., Any]
+    ) -> None:
+        (here / "box").write_text("")
+        (here / "real").mkdir()
+        (here / "link").symlink_to("real")
+        for setting, place in (("inbox: box", "box"), ("inbox: link", "link"), ("files: [real]", "real")):
+            (here / "config.yaml").write_text(f"signals: {{{setting}}}\n")
+            assert apex_json("run", "--once").status == 2
+            answer = apex_json("doctor")
+            (found,) = [finding for finding in answer.data["findings"] if finding["code"] == "signals"]
+            assert (answer.status, found["level"]) == (3, "error")
+            assert str(here / place) in found["message"]
