@@ -153,6 +153,18 @@ class TestApprove:
         (story,) = apex_json("explain", "demo-3-ibm-short").data["stories"]
         assert story["approvals"][-1] == {**story["approvals"][-1], "status": "rejected", "reason": "earnings"}
 
+    def test_what_became_void_while_the_question_stood_is_not_asked_again(
+        self, terminal: Callable[..., Terminal], traded: Path
+    ) -> None:
+        session = terminal("approve")
+        session.read_until("[q]uit")
+        bars = traded / "bars" / "IBM.csv"
+        bars.write_text(re.sub(r"(?m)^(2004-02-26),.*$", r"\1,90,90,90,90,1000000", bars.read_text()))
+        session.press("a")
+        assert session.ended() == 0
+        assert "The approval is void." in session.text
+        assert session.text.count("[q]uit") == 1
+
     @pytest.mark.parametrize("key", ["q", "s", "\x03", "\x1b"])
     def test_leaving_answers_nothing(
         self, terminal: Callable[..., Terminal], apex_json: Callable[..., Any], key: str

@@ -68,7 +68,7 @@ class Question:
     def ask(self) -> bool:
         """Ask until there is an answer; False when the person quits."""
         while True:
-            preview = self._preview = self._operator.preview(self._approval, self._quantity)
+            self._preview = self._operator.preview(self._approval, self._quantity)
             self._show()
             key = self._key()
             if key in {"q", "s"}:
@@ -82,7 +82,7 @@ class Question:
                 self._console.print(f"✗ {visible(error.message)}", style="bold red", markup=False)
                 if error.hint:
                     self._console.print(f"  -> {visible(error.hint)}", markup=False)
-                if error.code == "already_answered" or preview.is_void:
+                if error.code == "already_answered" or error.details.get("is_void"):
                     return True
             else:
                 draw((ANSWERED.grid((done,)),), self._console)
