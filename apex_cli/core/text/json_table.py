@@ -76,20 +76,28 @@ def _by_key(document: Mapping[str, object]) -> list[Any]:
     values = list(document.values())
     if not values or not all(isinstance(value, dict) for value in values):
         return []
-    if not all(re.match(r"\d{4}-\d{2}-\d{2}", key) for key in document):
+    if not all(re.match(r"\d{4}-\d{2}-\d{2}|(?:\d{10}|\d{13})$", key) for key in document):
         return []
     return [{"date": key, **value} for key, value in document.items() if isinstance(value, dict)]
 
 
 def _of_pandas(document: Mapping[str, object]) -> list[Any]:
-    """Return records of ``DataFrame.to_json()``: columns by index, its default, or lists with ``orient="split"``.
+    """Return records of ``DataFrame.to_json()``: by column, its default, or with ``orient`` ``split`` and ``table``.
 
-    Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
+    Nasdaq Data Link has names and rows apart like ``split``, too, without an index.
+
+    Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html,
+    https://docs.data.nasdaq.com/docs/in-depth-usage-1 and https://docs.data.nasdaq.com/docs/tables-1.
     """
     match document:
+        case {"schema": dict(), "data": list(rows)}:
+            return rows
         case {"columns": list(names), "index": list(index), "data": list(rows)} if len(index) == len(rows):
             pairs = zip(index, rows, strict=True)
             return [{"index": at, **dict(zip(names, row, strict=False))} for at, row in pairs if isinstance(row, list)]
+        case {"columns": list(names), "data": list(rows)} | {"column_names": list(names), "data": list(rows)}:
+            named = [str(name.get("name", "")) if isinstance(name, dict) else str(name) for name in names]
+            return [dict(zip(named, row, strict=False)) for row in rows if isinstance(row, list)]
     columns = [value for value in document.values() if isinstance(value, dict) and value]
     keys = list(columns[0]) if columns else []
     is_index = all(re.fullmatch(r"\d+|\d{4}-\d{2}-\d{2}.*", key) for key in keys)
@@ -150,6 +158,7 @@ def records_table(records: Sequence[object], name: str) -> Table:
         ]
         return Table((), rows, kind="json", encoding="utf-8", notes=("JSON without names of columns",))
     names: dict[str, None] = {}
+    records = [_with_inner(record) for record in records]
     for record in records:
         if not isinstance(record, dict):
             raise unusable(name, f"holds {shown(record)} where a record was expected")
@@ -164,6 +173,12 @@ def records_table(records: Sequence[object], name: str) -> Table:
         if isinstance(record, dict)
     ]
     return Table(tuple(names), rows, kind="json", encoding="utf-8", notes=("JSON",))
+
+
+def _with_inner(record: object) -> object:
+    """Return a record with the only record inside it on its own level: prices of Oanda stand in ``mid``."""
+    inner = [value for value in record.values() if isinstance(value, dict)] if isinstance(record, dict) else []
+    return {**inner[0], **record} if len(inner) == 1 and isinstance(record, dict) else record
 
 
 def _json_text(value: object) -> str:

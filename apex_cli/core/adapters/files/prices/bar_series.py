@@ -16,6 +16,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.prices.price_files import PriceRow, PriceTable, unknown_zone, weekly
+from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import NEW_YORK, SATURDAY, session_date
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction, split_before
 from apex_cli.core.model.market import Bar
@@ -41,6 +42,9 @@ FIRST_ROWS = 2000
 
 SESSION, SESSION_BEGIN = timedelta(hours=6, minutes=30), time(9, 30)
 SMALLEST_PRICE, ZERO_CENTS = Decimal("0.0001"), Decimal("0.00")
+LEAST_TWICE = 3
+"""Pairs of rows of one time from which a file may be of several symbols."""
+
 LEAST_GAPS = 3
 """Gaps between days that show, where all are alike, that bars are weekly or monthly."""
 
@@ -200,6 +204,7 @@ def _in_order(rows: Sequence[PriceRow], zone: tzinfo, name: str, problems: list[
         line = next(after.row.line for item, after in pairwise(timed) if after.at < item.at)
         problems.append(f"line {line} is older than the one before: rows were sorted")
     kept: list[_Timed] = []
+    _refuse_several(ordered, name)
     for item in ordered:
         if kept and kept[-1].at == item.at:
             when = item.row.when.day if item.row.when.clock is None else item.at
@@ -208,6 +213,30 @@ def _in_order(rows: Sequence[PriceRow], zone: tzinfo, name: str, problems: list[
         else:
             kept.append(item)
     return kept
+
+
+def _refuse_several(ordered: Sequence[_Timed], name: str) -> None:
+    """Refuse rows most of which have the time of another one and other prices: no correction is like that.
+
+    Raises:
+        InputError: they are of several symbols, or stand apart by a time of day that is not known as one.
+    """
+    twice = [
+        (item.row, after.row)
+        for item, after in pairwise(ordered)
+        if item.at == after.at and item.row[2:6] != after.row[2:6]
+    ]
+    if len(twice) < LEAST_TWICE or 2 * len(twice) < len({item.at for item in ordered}):
+        return
+    one, other = sorted(row.line for row in twice[0])
+    when = twice[0][0].when
+    raise InputError(
+        "bars_ambiguous",
+        f"{name}: lines {one} and {other} are both of {when.naive if when.clock else when.day} with different prices, "
+        f"and so are {len(twice)} pairs of rows.",
+        hint="Name the column of the symbols, or of the times of day, in prices.columns: symbol or clock.",
+        details={"file": name, "lines": [one, other], "pairs": len(twice)},
+    )
 
 
 def _refuse_mixed(rows: Sequence[PriceRow], name: str) -> None:

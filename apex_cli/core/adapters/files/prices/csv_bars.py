@@ -59,7 +59,8 @@ UNREAD = (".xls", ".ods", ".7z", ".rar", ".bz2", ".xz", ".tar", ".tgz", ".h5", "
 SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 """Files with another ending may be anything: they count only if they hold prices."""
 
-_WORDS = re.compile(rb"symbol|ticker|\btic\b|instrument|stock|\bname\b", re.IGNORECASE)
+_WORDS = re.compile(rb"symbol|ticker|\btic\b|instrument|stock|\bcode\b|\bname\b", re.IGNORECASE)
+_JOINED = re.compile(rb"\('|(?i:open)[._ -]+[A-Z0-9]|[A-Z0-9][._ -]+(?i:open)")
 _BINARY = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1", b"{", b"[", b"\xff\xfe", b"\xfe\xff")
 _PLAIN_NAME = re.compile(r"[\^A-Z0-9][A-Z0-9 .^=-]{0,19}", re.IGNORECASE)
 _SHARE_CLASS = re.compile(r"[A-Z]{1,5} (?:[A-Z]|PR[A-Z]|WS|RT)|[A-Z0-9.]+@[A-Z]{3,}")
@@ -408,12 +409,14 @@ def file_symbol(text: str) -> str:
 
     >>> file_symbol("NASDAQ:AAPL"), file_symbol("AAPL.US"), file_symbol("BTC/USD"), file_symbol("X:BTCUSD")
     ('AAPL', 'AAPL', 'BTC/USD', 'BTCUSD')
+    >>> file_symbol("US.AAPL")
+    'AAPL'
     """
     venue, _, symbol = text.strip().upper().rpartition(":")
     place = PREFIXES.get(venue)
     if place is not None and place.market is MarketType.EQUITY and place.currencies != (HOME_CURRENCY,):
         return f"{venue}:{symbol}"
-    return symbol.removesuffix(".US")
+    return symbol.removesuffix(".US").removeprefix("US.")
 
 
 def symbol_in_name(name: str) -> str:
@@ -425,6 +428,7 @@ def symbol_in_name(name: str) -> str:
     stem = re.sub(r" ?\([0-9]+\)$|(?<=[DWMHS0-9])_[0-9a-f]{5}$", "", name.strip())
     if minutes := _METATRADER.fullmatch(stem):
         stem = minutes[1]
+    stem = re.sub(r"(?<=[A-Z0-9])\.last$", "", stem, flags=re.IGNORECASE)  # NinjaTrader
     if (tail := re.fullmatch(r"(.+)-([a-z]{3,})", stem, re.IGNORECASE)) and _DECORATIONS.fullmatch(tail[2]):
         stem = tail[1]
     if re.fullmatch(r"[A-Z]{1,5}_[AB]", stem):
@@ -485,7 +489,9 @@ def _may_name_symbols(head: bytes) -> bool:
         return True
     top = b"\n".join(first.splitlines()[:3])
     return (
-        bool(_WORDS.search(top)) or not re.search(rb"open|close|high|low", top, re.IGNORECASE) or top.startswith(b",")
+        bool(_WORDS.search(top) or _JOINED.search(top))
+        or not re.search(rb"open|close|high|low", top, re.IGNORECASE)
+        or top.startswith(b",")
     )
 
 

@@ -65,12 +65,18 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "volume": (
         "volume", "vol", "v", "tickvol", "volumeshares", "sharesvolume", "totalvolume", "volumetraded", "qty",
-        "volumen", "stuecke", "stücke", "tickvolume", "wolumen",
+        "volumen", "numberofshares", "stuecke", "stücke", "tickvolume", "wolumen",
     ),
-    "symbol": ("symbol", "ticker", "tic", "actsymbol", "stock", "instrument", "name"),
+    "symbol": ("symbol", "ticker", "tic", "actsymbol", "stock", "instrument", "code", "name"),
     "period": ("per", "period"),
 }  # fmt: skip
 """Our column -> ``plain_name`` of its spellings, the likeliest first."""
+
+_WHOLE_WORDS = {
+    field: frozenset({field, f"{field}price", *({"last", "settle"} if field == "close" else {"vol"} & {field[:3]})})
+    for field in (*PRICE_FIELDS, "volume")
+}
+"""Names of prices that may stand beside a symbol in one name."""
 
 TIME_NAMES = (
     "unix", "unixtimestamp", "epoch", "windowstart", "opentime", "timestamp", "datetime", "dateutc", "timeutc",
@@ -93,6 +99,29 @@ DAY_S = 86_400
 _UTC_SOURCE = "cryptodatadownload"
 _ACTION = re.compile(r"dividend|split", re.IGNORECASE)
 """What Yahoo's page writes in place of prices where a dividend was paid or shares were split."""
+
+_TUPLE = r"\(\s*['\"]([^'\"]*)['\"],\s*['\"]([^'\"]*)['\"]\s*\)"
+"""How pandas writes a name of two parts: ``('Close', 'AAPL')``."""
+
+_SAYS_NOTHING = frozenset({"PX", "TRADE", "PRICE"})
+"""What Bloomberg and Refinitiv put before open, high, low and close: no symbol."""
+
+_ORDERS = (
+    ("open", "high", "low", "close"),
+    ("low", "high", "open", "close"),
+    ("open", "close", "high", "low"),
+)
+"""Orders of prices without names: of most sources, of Coinbase, and of Bitfinex and KuCoin.
+
+Source: https://docs.cdp.coinbase.com/exchange, Get product candles; https://docs.bitfinex.com/reference/rest-public-candles.
+"""
+
+_LEAN_TIME = r"[0-9]{8} [0-9]{2}:[0-9]{2}"
+_LEAN_UNIT = 10_000
+"""Prices of stocks are ten-thousandths of a dollar in the files of LEAN.
+
+Source: https://github.com/QuantConnect/Lean/blob/master/Data/equity/readme.md.
+"""
 
 _LETTERS_FIRST = r"\^?[A-Z][A-Z0-9./^=-]{0,14}"
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
@@ -145,6 +174,8 @@ class _Layout(NamedTuple):
     time: int
     clock: int | None = None
     symbol: str = ""
+    unit: int = 1
+    """Prices are written as this many times what they are."""
 
 
 def read_prices(
@@ -173,6 +204,8 @@ def has_symbols(head: bytes, name: str, hints: FileHints | None = None) -> bool:
         return head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1")) or head.lstrip()[:1] in {b"{", b"["}
     if not table.names:
         return bool(table.rows) and _is_ticker_first(table.rows[0].cells)
+    if any(_joined_fields(table.names)):
+        return True
     return "symbol" in _columns_of(table, hints or FileHints()) or _is_wide(table)
 
 
@@ -185,7 +218,7 @@ def _header_at(rows: Sequence[Row], hints: FileHints) -> int | None:
     for number_, row in enumerate(rows[:40]):
         found = match_columns(row.cells, KNOWN, hints)
         prices = sum(field in found for field in PRICE_FIELDS)
-        if prices >= 3:  # noqa: PLR2004 - three of four are no accident
+        if prices >= 3 or _joined_fields(row.cells):  # noqa: PLR2004 - three of four are no accident
             return number_
         if prices and (best is None or prices > best[1]) and not any(number(cell) is not None for cell in row.cells):
             best = (number_, prices)
@@ -204,6 +237,9 @@ def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_La
     if "volume" not in columns and (other := _any_volume(table)) is not None:
         columns["volume"] = other
     time, clock = time_columns(table, hints)
+    if "close" not in columns and time is not None and (joined := _joined_fields(table.names)):
+        layouts = [_Layout(places, time, clock, symbol=symbol) for symbol, places in joined.items()]
+        return table, layouts, [*table.notes, "names of a price and a symbol each"]
     missing = [field.capitalize() for field in PRICE_FIELDS if field not in columns]
     if missing or time is None:
         raise unusable(
@@ -224,6 +260,31 @@ def _columns_of(table: Table, hints: FileHints) -> dict[str, int]:
         if cells and all(re.fullmatch(_LETTERS_FIRST, cell) and read_when(cell) is None for cell in cells):
             columns["symbol"] = at
     return columns
+
+
+def _joined_fields(names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the columns by symbol where each name is that of a price and a symbol: ``Close_AAPL``, ``AAPL.Close``.
+
+    Source: yfinance with ``columns.to_flat_index()``, and getSymbols of quantmod, https://www.quantmod.com.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for at, name in enumerate(names):
+        for field, symbol in _parts_of(name):
+            found.setdefault("" if symbol in _SAYS_NOTHING else symbol, {}).setdefault(field, at)
+    return {symbol: places for symbol, places in found.items() if all(field in places for field in PRICE_FIELDS)}
+
+
+def _parts_of(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the one way to take a name apart into a price or volume and a symbol, if there is any."""
+    if parts := re.fullmatch(_TUPLE, name.strip()):
+        pairs = [(parts[1], parts[2])]
+    else:
+        pairs = [(name[: sign.start()], name[sign.end() :]) for sign in re.finditer(r"[._ -]", name.strip())]
+    for one, other in (pair for first, last in pairs for pair in ((first, last), (last, first))):
+        field = next((field for field in (*PRICE_FIELDS, "volume") if plain_name(one) in _WHOLE_WORDS[field]), "")
+        if field and re.fullmatch(_LETTERS_FIRST, other.strip()):
+            yield field, other.strip()
+            return
 
 
 def _missing(fields: Sequence[str], hints: FileHints) -> str:
@@ -254,8 +315,13 @@ def _any_volume(table: Table) -> int | None:
 
 
 def _is_symbol_column(table: Table, at: int) -> bool:
+    """Return True for a column of tickers: a name is one where it stands in capitals."""
+    is_name = table.keys[at] == "name"
     whole = (row for row in table.rows if len(row.cells) > 2)  # noqa: PLR2004 - words below the table have a cell or two
-    return all(_TICKER.fullmatch(text.strip()) for text in islice(column_texts(whole, at), 20))
+    return all(
+        _TICKER.fullmatch(text.strip()) and not (is_name and text != text.upper())
+        for text in islice(column_texts(whole, at), 20)
+    )
 
 
 def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None]:
@@ -264,7 +330,7 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
         at = match_columns(table.names, {"time": ()}, hints).get("time")
         clock = match_columns(table.names, {"clock": ()}, hints).get("clock")
         return at, clock
-    keys = table.keys
+    keys = tuple(plain_name(re.sub(_TUPLE, r"\1\2", name)) for name in table.names)
     candidates = [keys.index(name) for name in TIME_NAMES if name in keys]
     candidates += [at for at, key in enumerate(keys) if not key or key in {"index", "unnamed0"}]
     sample = table.rows[0].cells if table.rows else []
@@ -282,8 +348,31 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
             return at, None
     days = [at for at in whens if at not in clocks]
     if days:
-        return days[0], next(iter(clocks), None)
+        return days[0], next(iter(clocks), None) or _clock_beside(table, days[0])
+    if not candidates:
+        dated = [at for at in range(len(keys)) if _holds_dates(table, at)]
+        return (dated[0] if len(dated) == 1 else None), None
     return next(iter(candidates), None), None
+
+
+def _clock_beside(table: Table, at: int) -> int | None:
+    """Return a column of times of day that tells rows of one date apart, whatever it is called."""
+    days = list(islice(column_texts(table.rows, at), SAMPLE_MIDNIGHTS))
+    if len(set(days)) == len(days):
+        return None
+    for other in range(len(table.names)):
+        clocks = list(islice(column_texts(table.rows, other), SAMPLE_MIDNIGHTS))
+        if all(":" in text and read_clock(text) for text in clocks) and len({*zip(days, clocks, strict=True)}) > len(
+            {*days}
+        ):
+            return other
+    return None
+
+
+def _holds_dates(table: Table, at: int) -> bool:
+    """Return True for a column of dates that are no plain numbers."""
+    texts = list(islice(column_texts(table.rows, at), 20))
+    return bool(texts) and all(not text.strip().isdecimal() and read_when(text, "mdy") for text in texts)
 
 
 def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo | None:
@@ -321,21 +410,38 @@ def _headless(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_L
         raise unusable(name, _missing((), hints), f"Found {', '.join(map(shown, cells[:8]))}.", code="bars_unreadable")
     clock = first + 1 if ":" in cells[first + 1] or _is_six_digits(table.rows, first + 1) else None
     begin = first + (1 if clock is None else 2)
-    columns = {field: begin + number_ for number_, field in enumerate((*PRICE_FIELDS, "volume"))}
-    if _is_average(table.rows, columns):
-        columns["volume"] += 1
-    if len(cells) <= columns["volume"]:
-        del columns["volume"]
-    if first:
-        columns["symbol"] = 0
-    if not all(_is_ohlc(row.cells, columns) for row in table.rows[:200]):
+    orders = [{field: begin + at for at, field in enumerate((*order, "volume"))} for order in _ORDERS]
+    columns = next((order for order in orders if _are_ohlc(table.rows, order)), {})
+    if not columns:
         raise unusable(
             name,
             "has no names of columns, and its numbers are not open, high, low, close in this order",
             f"Name the columns by number in {hints.section}.columns: time: 1, open: 2 and so on.",
             code="bars_unreadable",
         )
-    return table, [_Layout(columns, first, clock)], [*table.notes, "taken as time, open, high, low, close, volume"]
+    if _is_average(table.rows, columns):
+        columns["volume"] += 1
+    if len(cells) <= columns["volume"]:
+        del columns["volume"]
+    if first:
+        columns["symbol"] = 0
+    order = ", ".join(sorted((*PRICE_FIELDS, "volume"), key=lambda field: columns.get(field, len(cells))))
+    unit = _LEAN_UNIT if _is_of_lean(table, first, columns) else 1
+    return table, [_Layout(columns, first, clock, unit=unit)], [*table.notes, f"taken as time, {order}"]
+
+
+def _are_ohlc(rows: Sequence[Row], columns: Mapping[str, int]) -> bool:
+    return all(_is_ohlc(row.cells, columns) for row in rows[:200])
+
+
+def _is_of_lean(table: Table, time: int, columns: Mapping[str, int]) -> bool:
+    """Return True for whole numbers behind times such as ``20260706 00:00``, split by commas."""
+    places = [columns[field] for field in PRICE_FIELDS]
+    return table.delimiter == "," and all(
+        re.fullmatch(_LEAN_TIME, row.cells[time]) and all(row.cells[at].isdecimal() for at in places)
+        for row in table.rows[:200]
+        if len(row.cells) > max(places)
+    )
 
 
 def _is_ticker_first(cells: Sequence[str]) -> bool:
@@ -387,28 +493,38 @@ def _is_wide(table: Table) -> bool:
 
 def _symbol_cells(table: Table) -> list[str] | None:
     """Return the row with the symbols: right below the names, or right above them."""
-    below = table.rows[0].cells
-    if plain_name(below[0]) in {"ticker", "tickers", "price", ""} and len(below) >= len(table.names) and all(below[1:]):
-        return below[1 : len(table.names)]
-    if table.above and plain_name(table.above[-1].cells[0]) in {"ticker", "tickers", "price", ""}:
-        cells = table.above[-1].cells
-        return cells[1 : len(table.names)] if len(cells) >= len(table.names) and all(cells[1:]) else None
+    time, size = _wide_time(table), len(table.names)
+    for cells in (table.rows[0].cells, *(row.cells for row in table.above[-1:])):
+        if plain_name(cells[0]) in {"ticker", "tickers", "price", ""}:
+            symbols = [*cells[time + 1 : size]]
+            return symbols if len(cells) >= size and all(symbols) and not any(cells[1 : time + 1]) else None
     return None
 
 
+def _wide_time(table: Table) -> int:
+    """Return where the times stand: in the first column, or beside the index that pandas counts rows by."""
+    return 1 if plain_name(table.names[1]) in TIME_NAMES else 0
+
+
 def _wide(table: Table) -> tuple[Table, list[_Layout], list[str]]:
-    symbols = _symbol_cells(table) or []
+    symbols, time = _symbol_cells(table) or [], _wide_time(table)
     fields: dict[str, dict[str, int]] = {}
-    for at, (name, symbol) in enumerate(zip(table.names[1:], symbols, strict=False), start=1):
+    for at, (name, symbol) in enumerate(zip(table.names[time + 1 :], symbols, strict=False), start=time + 1):
         for field, spellings in KNOWN.items():
             if plain_name(name) in spellings and (
                 field != "close" or plain_name(name) == "close" or "close" not in fields.get(symbol, {})
             ):
                 fields.setdefault(symbol, {})[field] = at
                 break
-    rows = [row for row in table.rows if any(cell.strip() for cell in row.cells[1:]) and read_when(row.cells[0], "mdy")]
+    rows = [
+        row
+        for row in table.rows
+        if len(row.cells) > time + 1
+        and any(map(str.strip, row.cells[time + 1 :]))
+        and read_when(row.cells[time], "mdy")
+    ]
     whole = {symbol: columns for symbol, columns in fields.items() if all(field in columns for field in PRICE_FIELDS)}
-    layouts = [_Layout(columns, 0, symbol=symbol.strip()) for symbol, columns in whole.items()]
+    layouts = [_Layout(columns, time, symbol=symbol.strip()) for symbol, columns in whole.items()]
     note = f"names in two rows, {len(layouts)} symbol{'s' if len(layouts) != 1 else ''}"
     return table._replace(rows=rows), layouts, [note]
 
@@ -471,6 +587,7 @@ class _Reader:
         self.sign = decimals.sign
         if self.sign == ",":
             notes.append("decimal comma")
+        notes.extend(f"prices divided by {unit}" for unit in {self._unit(layout) for layout in layouts} if unit > 1)
         order = find_order(
             (text for layout in layouts for text in column_texts(self.table.rows, layout.time)),
             set_to=self.hints.dates,
@@ -502,7 +619,7 @@ class _Reader:
         return table_zone(self.table, self.hints, places)
 
     def _rows(self, layout: _Layout, periods: set[str]) -> Iterator[tuple[str, PriceRow]]:
-        columns = layout.columns
+        columns, unit = layout.columns, self._unit(layout)
         symbol_at, volume_at, period_at = columns.get("symbol"), columns.get("volume"), columns.get("period")
         most = max(*columns.values(), layout.time, layout.clock or 0)
         places = [columns[field] for field in PRICE_FIELDS]
@@ -525,12 +642,15 @@ class _Reader:
                 periods.add(cells[period_at].strip().upper())
             if when is None or None in prices or volume is None:
                 continue
-            opening, high, low, close = (Price(price) for price in prices if price is not None)
+            opening, high, low, close = (Price(price / unit) for price in prices if price is not None)
             if high < low:
                 self._bad(line, "high", str(high), f"at least the low, {low}")
                 continue
             symbol = layout.symbol or (cells[symbol_at].strip() if symbol_at is not None else "")
             yield symbol, PriceRow(line, when, opening, high, low, close, volume)
+
+    def _unit(self, layout: _Layout) -> int:
+        return 1 if self.is_always_open else layout.unit
 
     def _is_trailer(self, cells: Sequence[str]) -> bool:
         """Return True for a line of words below the table."""

@@ -695,6 +695,123 @@ MSFT,2026-07-06,100.1,102.25,99.5,101,12345
         ),
         ("BTC-USD 07-05 20:00 1m 100.1 102.2 99.5 101.0 12.5", "BTC-USD 07-05 20:01 1m 100.1 102.2 99.5 101.0 0.0"),
     ),
+    "yfinance, with names made flat": Case(
+        "AAPL.csv",
+        "Date,\"('Close', 'AAPL')\",\"('High', 'AAPL')\",\"('Low', 'AAPL')\",\"('Open', 'AAPL')\",\"('Volume', 'AAPL')\"\n"
+        "2026-07-06,101,102.25,99.5,100.1,12345\n",
+        THREE_DAYS[:1],
+    ),
+    "yfinance, with names put together, of two symbols": Case(
+        "prices.csv",
+        "Date,Adj Close_AAPL,Adj Close_BRK-B,Close_AAPL,Close_BRK-B,High_AAPL,High_BRK-B,Low_AAPL,Low_BRK-B,Open_AAPL,Open_BRK-B,"
+        "Volume_AAPL,Volume_BRK-B\n2026-07-06,50,5,101,1.5,102.25,2,99.5,1,100.1,1,12345,5\n",
+        (THREE_DAYS[0], "BRK.B 07-06 09:30 390m 1 2 1 1.5 5"),
+    ),
+    "quantmod": Case(
+        "AAPL.csv",
+        '"","AAPL.Open","AAPL.High","AAPL.Low","AAPL.Close","AAPL.Volume","AAPL.Adjusted"\n"2026-07-06",100.1,102.25,99.5,101,12345,50\n',
+        THREE_DAYS[:1],
+    ),
+    "a file called after one of its two symbols": Case(
+        "MSFT.csv",
+        "Date,AAPL.Open,AAPL.High,AAPL.Low,AAPL.Close,MSFT.Open,MSFT.High,MSFT.Low,MSFT.Close\n2026-07-06,1,2,1,1.5,3,4,3,3.5\n",
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0", "MSFT 07-06 09:30 390m 3 4 3 3.5 0"),
+    ),
+    "bloomberg": Case(
+        "AAPL.csv",
+        "Date,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST,PX_VOLUME\n2026-07-06,100.1,102.25,99.5,101,12345\n",
+        THREE_DAYS[:1],
+    ),
+    "yfinance, with its index reset": Case(
+        "AAPL.csv",
+        "Price,Date,Close,High,Low,Open,Volume\nTicker,,AAPL,AAPL,AAPL,AAPL,AAPL\n0,2026-07-06,101,102.25,99.5,100.1,12345\n",
+        THREE_DAYS[:1],
+    ),
+    "robinhood, whose time has a name of its own": Case(
+        "x.csv",
+        "begins_at,open_price,close_price,high_price,low_price,volume,session,interpolated,symbol\n"
+        "2026-07-06T00:00:00Z,100.1,101,102.25,99.5,12345,reg,False,AAPL\n",
+        THREE_DAYS[:1],
+    ),
+    "two columns of dates without a known name": Case(
+        "AAPL.csv", "asof,settled,open,high,low,close\n2026-07-06,2026-07-07,1,2,1,1.5\n", "has no column Date"
+    ),
+    "futu, whose names of companies are no symbols": Case(
+        "prices.csv",
+        "code,name,time_key,open,close,high,low,volume\nUS.AAPL,Apple,2026-07-06 00:00:00,100.1,101,102.25,99.5,12345\n"
+        "US.MSFT,Microsoft,2026-07-06 00:00:00,1,1.5,2,1,5\n",
+        (THREE_DAYS[0], "MSFT 07-06 09:30 390m 1 2 1 1.5 5"),
+    ),
+    "iex, whose time of day stands under minute": Case(
+        "AAPL.csv",
+        "date,minute,label,high,low,open,close,volume\n2026-07-06,09:30,09:30 AM,2,1,1,1.5,5\n2026-07-06,09:31,09:31 AM,2,1,1,1.5,5\n",
+        ("AAPL 07-06 09:30 1m 1 2 1 1.5 5", "AAPL 07-06 09:31 1m 1 2 1 1.5 5"),
+    ),
+    "several symbols under a name that is not known": Case(
+        "ALL.csv",
+        "permno,date,open,high,low,close\n"
+        + "".join(
+            f"{who},2026-07-{day:02},{price},9,1,5\n" for who, price in ((1001, 3), (1002, 4)) for day in (6, 7, 8)
+        ),
+        "lines 2 and 5 are both of 2026-07-06 with different prices, and so are 3 pairs of rows",
+    ),
+    "one day that was corrected": Case(
+        "AAPL.csv",
+        "Date,Open,High,Low,Close\n2026-07-06,1,2,1,1.4\n2026-07-06,1,2,1,1.5\n2026-07-07,1,2,1,1.5\n",
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0", "AAPL 07-07 09:30 390m 1 2 1 1.5 0"),
+    ),
+    "lean, daily prices of a stock": Case(
+        "aapl.csv",
+        "20260706 00:00,1001000,1022500,995000,1010000,12345\n20260707 00:00,1010000,1030000,1007500,1025000,23456\n",
+        THREE_DAYS[:2],
+    ),
+    "lean, daily prices of a coin are no ten-thousandths": Case(
+        "btcusd.csv", "20260706 00:00,6845,6900,6800,6850,12\n", ("BTC-USD 07-05 20:00 1440m 6845 6900 6800 6850 12",)
+    ),
+    "coinbase, low and high first": Case(
+        "BTC-USD.json",
+        "[[1783296060,100,105,101,104,5.5],[1783296000,100,105,101,104,5.5]]",
+        ("BTC-USD 07-05 20:00 1m 101 105 100 104 5.5", "BTC-USD 07-05 20:01 1m 101 105 100 104 5.5"),
+    ),
+    "bitfinex, close second": Case(
+        "BTC-USD.json",
+        "[[1783296060000,101,104,105,100,5.5],[1783296000000,101,104,105,100,5.5]]",
+        ("BTC-USD 07-05 20:00 1m 101 105 100 104 5.5", "BTC-USD 07-05 20:01 1m 101 105 100 104 5.5"),
+    ),
+    "pandas, to_json by index": Case(
+        "AAPL.json", '{"1783296000000":{"Open":1,"High":2,"Low":1,"Close":1.5}}', ("AAPL 07-06 09:30 390m 1 2 1 1.5 0",)
+    ),
+    "pandas, to_json as a table with its schema": Case(
+        "AAPL.json",
+        '{"schema":{"fields":[{"name":"Date","type":"datetime"},{"name":"Open","type":"number"}],"pandas_version":"1.4.0"},'
+        '"data":[{"Date":"2026-07-06T00:00:00.000","Open":1,"High":2,"Low":1,"Close":1.5}]}',
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0",),
+    ),
+    "nasdaq data link, a table": Case(
+        "x.json",
+        json.dumps(
+            {
+                "datatable": {
+                    "data": [["AAPL", "2026-07-06", 1, 2, 1, 1.5]],
+                    "columns": [
+                        {"name": name, "type": "x"} for name in ("ticker", "date", "open", "high", "low", "close")
+                    ],
+                },
+                "meta": {"next_cursor_id": None},
+            }
+        ),
+        ("AAPL 07-06 09:30 390m 1 2 1 1.5 0",),
+    ),
+    "oanda, whose prices stand one level below": Case(
+        "EURUSD.json",
+        '{"instrument":"EUR_USD","granularity":"H1","candles":[{"complete":true,"volume":5,'
+        '"time":"2026-07-06T00:00:00.000000000Z","mid":{"o":"1.1","h":"1.2","l":"1.0","c":"1.15"}},{"complete":true,"volume":6,'
+        '"time":"2026-07-06T01:00:00.000000000Z","mid":{"o":"1.1","h":"1.2","l":"1.0","c":"1.15"}}]}',
+        ("EUR.USD 07-05 20:00 60m 1.1 1.2 1.0 1.15 5", "EUR.USD 07-05 21:00 60m 1.1 1.2 1.0 1.15 6"),
+    ),
+    "ninjatrader, called after its last prices": Case(
+        "AAPL.Last.txt", "20260706;100.1;102.25;99.5;101;12345\n20260707;101;103;100.75;102.5;23456\n", THREE_DAYS[:2]
+    ),
     "wsj": Case(
         "AAPL.csv",
         """\
