@@ -8,13 +8,13 @@ Alerts of TradingView, TradersPost and their kin, exports in camelCase or capita
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, refusal
-from apex_cli.core.market.calendar import FRIDAY
+from apex_cli.core.market.calendar import FRIDAY, SATURDAY
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
@@ -22,6 +22,7 @@ from apex_cli.core.model.vendor_marks import PREFIXES
 from apex_cli.core.text.cells import (
     decimal_proof,
     find_decimals,
+    find_order,
     fraction,
     is_nothing,
     number,
@@ -33,6 +34,10 @@ from apex_cli.core.text.cells import (
 )
 from apex_cli.core.text.problems import shown
 from apex_cli.core.text.text_table import plain_name
+
+CONFIDENCE = ("confidence", "conf", "probability", "conviction")
+PERCENT = ("%", "pct", "percent", "percentage")
+"""How the name of a column ends that holds percentages."""
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
@@ -50,10 +55,11 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "target_price": (
         "targetprice", "target", "takeprofit", "tp", "tpprice", "takeprofitprice", "profittarget", "pricetarget", "tp1",
-        "target1", "takeprofit1", "targetprice%", "target%", "takeprofit%", "tp%", "profittarget%",
+        "target1", "takeprofit1", "targetprice%", "target%", "takeprofit%", "tp%", "profittarget%", "tp1%", "target1%",
+        "takeprofit1%",
     ),
     "target_prices": ("targetprices", "targets", "takeprofits", "tps"),
-    "confidence": ("confidence", "conf", "probability", "conviction"),
+    "confidence": (*CONFIDENCE, *(f"{word}{unit}" for word in CONFIDENCE for unit in PERCENT)),
     "strategy": ("strategy", "strategyname", "strategyid", "system", "setup"),
     "source": ("source", "sender", "provider"),
     "timestamp": ("timestamp", "time", "datetime", "date", "createdat", "signaltime", "timenow", "alerttime"),
@@ -69,7 +75,9 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 
 BY_SPELLING = {spelling: ours for ours, spellings in KNOWN.items() for spelling in spellings}
 EXACT = frozenset(FIELDS)
-MORE_TARGETS = tuple(f"{word}{count}" for count in range(2, 6) for word in ("tp", "target", "takeprofit"))
+MORE_TARGETS = tuple(
+    f"{word}{count}{unit}" for count in range(2, 6) for word in ("tp", "target", "takeprofit") for unit in ("", "%")
+)
 ASIDE = frozenset({
     "quantity", "qty", "lots", "shares", "contracts", "size", "positionsize", "amount", "quantitytype", "sentiment",
     "ordertype", "type", "marketposition", "position", "marketpositionsize", "prevmarketposition", "comment", "orderid",
@@ -109,6 +117,7 @@ _PERPETUAL = r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P"
 _PERCENT = r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%"
 _LIST = r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])"
 _EXCHANGE = r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])"
+_PERCENT_LEVELS = ("stop_loss", "target_price")
 _PRICES = ("entry_price", "stop_loss", "target_price", "strike")
 MOST_FACTS = 50
 MOST_SLIP = 2
@@ -129,6 +138,12 @@ class SignalForm(NamedTuple):
 
     decimal: str = ""
     """Decimal sign; empty: found out."""
+
+    expiries: str = ""
+    """What 07/08/2026 means as an expiry, as the others of the file say; ``?`` where they leave it open."""
+
+    has_percentages: bool = False
+    """True where a confidence above 1 says that all that stand below such a name are percentages."""
 
     columns: Mapping[str, str] = {}
     """Our field -> its name in the file."""
@@ -167,6 +182,54 @@ def is_known(name: str) -> bool:
     return plain_name(name) in BY_SPELLING
 
 
+def learned(form: SignalForm, rows: Iterable[Mapping[str, object]], now: datetime) -> SignalForm:
+    """Return *form* with what the rows of one file say of each other: the order of expiries, and percentages."""
+    mapped = {theirs.strip(): ours for ours, theirs in form.columns.items()}
+    expiries: list[str] = []
+    has_times = has_percentages = False
+    for row in rows:
+        for name, value in _flat(row).items():
+            plain = plain_name(str(name))
+            ours = mapped.get(str(name).strip()) or BY_SPELLING.get(plain, "")
+            has_times = has_times or ours == "timestamp"
+            if ours == "expiry" and isinstance(value, str):
+                expiries.append(value)
+            elif ours == "confidence" and plain.endswith(PERCENT):
+                found = number(str(value), form.decimal or ".")
+                has_percentages = has_percentages or (found is not None and found > 1)
+    order = expiry_order(expiries, since=None if has_times else now.date()) if expiries else ""
+    return form._replace(expiries=order, has_percentages=has_percentages)
+
+
+def expiry_order(texts: Sequence[str], *, since: date | None = None) -> str:
+    """Return the order of month and day in expiries, ``?`` where both remain, an empty text where they differ.
+
+    What proves it: a day above 12 in one of them; that no option expires at a weekend, or before *since*; dots, which
+    stand behind days; and last that all of them are Fridays in one order alone.
+
+    >>> [expiry_order([text]) for text in ("12/18/2026", "12/9/2026", "07/08/2026", "10/12/2026")]
+    ['mdy', 'mdy', 'dmy', '?']
+    """
+    proofs = {proof for text in texts if (proof := order_proof(text))}
+    if "?" not in proofs or len(proofs) > 1:
+        proved = proofs - {"?"}
+        return "" if len(proved) > 1 else next(iter(proved), "mdy")
+    unclear = [text for text in texts if order_proof(text) == "?"]
+    days = {
+        order: [when.day for text in unclear if (when := read_when(text, order)) is not None]
+        for order in ("mdy", "dmy")
+    }
+    possible = [
+        order
+        for order, each in days.items()
+        if all(day.weekday() < SATURDAY and (since is None or day >= since) for day in each)
+    ]
+    likely = find_order(unclear, set_to="").order
+    likeliest = [likely] if likely else [each for each in possible if all(d.weekday() == FRIDAY for d in days[each])]
+    fitting = possible if len(possible) == 1 else [each for each in likeliest if each in possible]
+    return fitting[0] if len(fitting) == 1 else "?"
+
+
 class _Translator:
     """Puts one row into our words and collects what cannot be put."""
 
@@ -189,7 +252,7 @@ class _Translator:
         self._more_targets()
         self._levels()
         for name, value in list(self.fields.items()):
-            self._spell(name, value)
+            self._spell(name, value, now)
         self._refuse_exits(row)
         self._stop_by_rule(now)
         self._keep_facts()
@@ -225,7 +288,8 @@ class _Translator:
         else:
             ours = BY_SPELLING.get(plain, "")
             rank = KNOWN[ours].index(plain) if ours else 0
-            value = {"percent": value} if ours and plain.endswith("%") else value
+        if (ours in _PERCENT_LEVELS and plain.endswith("%")) or (ours == "confidence" and plain.endswith(PERCENT)):
+            value = {"percent": value}
         if not ours:
             self._unknown(name, plain, value)
         elif ours not in ranks or rank < ranks[ours]:
@@ -281,30 +345,39 @@ class _Translator:
         listed = self.fields.get("target_prices")
         if isinstance(listed, list):
             self.fields["target_prices"] = [_level_price(item) for item in listed]
-        more = [self.facts.pop(plain) for plain in MORE_TARGETS if plain in self.facts]
+        more = [
+            {"percent": value} if plain.endswith("%") else value
+            for plain in MORE_TARGETS
+            if (value := self.facts.pop(plain, None)) is not None
+        ]
         if more and "target_prices" not in self.fields:
             first = self.fields.pop("target_price", None)
             self.fields["target_prices"] = [self._price(value) for value in (first, *more) if value is not None]
 
     def _levels(self) -> None:
         """Take the price out of ``stopLoss: {stopPrice: ...}``, or work it out of a percentage or a distance."""
-        for name, signs in (("stop_loss", -1), ("target_price", 1)):
-            level = self.fields.get(name)
-            if isinstance(level, str) and re.fullmatch(_PERCENT, level.strip()):
-                level = {"percent": level}
-            if not isinstance(level, Mapping):
-                continue
-            parts = {plain_name(str(key)): value for key, value in level.items()}
-            found = _level_price(level)
-            if isinstance(found, Mapping):
-                found = self._distant(parts, signs)
-            if found is None:
-                kinds = ", ".join(map(shown, level.values() if set(level) == {"percent"} else level))
+        for name, sign in (("stop_loss", -1), ("target_price", 1), ("target_prices", 1)):
+            given = self.fields.get(name)
+            levels = given if isinstance(given, list) else [given]
+            found = [self._level(level, sign) for level in levels]
+            unread = next((level for level, price in zip(levels, found, strict=True) if price is None), None)
+            if unread is not None:
+                parts = unread if isinstance(unread, Mapping) else {"percent": unread}
+                kinds = ", ".join(map(shown, parts.values() if set(parts) == {"percent"} else parts))
                 allowed = "a price, or percent or amount away from the entry"
-                self.reasons.append(refusal(name, f"found {kinds}", value=level, allowed=allowed))
+                self.reasons.append(refusal(name, f"found {kinds}", value=parts, allowed=allowed))
                 del self.fields[name]
-            else:
-                self.fields[name] = found
+            elif given is not None:
+                self.fields[name] = found if isinstance(given, list) else found[0]
+
+    def _level(self, level: object, sign: int) -> object:
+        """Return the price that *level* is or means, None where it means none; what is no level stays as it is."""
+        if isinstance(level, str) and re.fullmatch(_PERCENT, level.strip()):
+            level = {"percent": level}
+        found = _level_price(level)
+        if not isinstance(found, Mapping):
+            return found
+        return self._distant({plain_name(str(key)): value for key, value in found.items()}, sign)
 
     def _distant(self, parts: Mapping[str, object], sign: int) -> Decimal | None:
         """Return the price that lies a percentage or an amount from the entry, on the side of a loss or of a gain."""
@@ -335,15 +408,14 @@ class _Translator:
             return OrderSide.BUY
         return OrderSide.SELL if word in _SELLS or word.startswith("short") else None
 
-    def _spell(self, name: str, value: object) -> None:
+    def _spell(self, name: str, value: object, now: datetime) -> None:
         """Spell one value as our readers take it."""
         if name == "target_prices" and isinstance(value, str):
             value = re.split(_LIST, value.strip())
         if name in _PRICES or name == "target_prices":
             self.fields[name] = [self._price(item) for item in value] if isinstance(value, list) else self._price(value)
-        elif name == "confidence" and isinstance(value, str):
-            found = fraction(value, self.form.decimal or ".")
-            self.fields[name] = str(found) if found is not None else value
+        elif name == "confidence":
+            self._confidence(value)
         elif name == "signal_type" and isinstance(value, str):
             self.fields[name] = _action(value)
         elif name == "symbol" and isinstance(value, str):
@@ -362,23 +434,44 @@ class _Translator:
         ):
             self._time(name, value)
         elif name == "expiry" and isinstance(value, str):
-            self._expiry(value)
+            self._expiry(value, now)
 
-    def _expiry(self, value: str) -> None:
-        """Spell the day of an expiry; of two readings the one on a Friday is meant, where the other one is none."""
-        proof = order_proof(value)
-        order = self.form.dates or proof
-        if order == "?":
-            read = {each: read_when(value, each) for each in ("mdy", "dmy")}
-            fridays = [each for each, when in read.items() if when and when.day.weekday() == FRIDAY]
-            order = fridays[0] if len(fridays) == 1 else "?"
+    def _confidence(self, value: object) -> None:
+        """Spell a confidence as a part of one: ``85%`` and 85 below a name such as ``Confidence (%)`` are 0.85.
+
+        Below such a name 0.85 is 0.85, too: that is how a spreadsheet keeps what it shows as 85 %.
+        """
+        is_percent = isinstance(value, Mapping) and set(value) == {"percent"}
+        text = str(value["percent"]) if isinstance(value, Mapping) and is_percent else value
+        found = fraction(text, self.form.decimal or ".") if isinstance(text, str) else None
+        if found is None or not is_percent or str(text).rstrip().endswith("%"):
+            self.fields["confidence"] = text if found is None else str(found)
+        elif found == 1 and not self.form.has_percentages:
+            message = f"found {shown(text)} below a name of percentages, which is 1 % or 100 %"
+            self.reasons.append(refusal("confidence", message, value=text, allowed="1% or 100%"))
+            del self.fields["confidence"]
+        else:
+            self.fields["confidence"] = str(found / 100 if found > 1 or self.form.has_percentages else found)
+
+    def _expiry(self, value: str, now: datetime) -> None:
+        """Spell the day of an expiry whose month and day are told apart."""
+        order = self.form.dates or self.form.expiries
+        if not order or (order == "?" and order_proof(value) != "?"):
+            order = expiry_order([value], since=self._since(now))
         if order == "?":
             allowed = "a date as YYYY-MM-DD, or signals.dates: mdy or dmy"
             message = f"found {shown(value)}, which is {two_readings(value)}"
             self.reasons.append(refusal("expiry", message, value=value, allowed=allowed))
             del self.fields["expiry"]
-        elif when := read_when(value, order or "mdy"):
+        elif when := read_when(value, order):
             self.fields["expiry"] = when.day.isoformat()
+
+    def _since(self, now: datetime) -> date:
+        """Return the day from which the contract of a signal can expire."""
+        text = str(self.fields.get("timestamp", ""))
+        when = read_when(text, self.form.dates) if self.form.dates or order_proof(text) != "?" else None
+        made_on = now.date() if when is None else min(when.day, now.date())
+        return made_on - timedelta(days=1)
 
     def _price(self, value: object) -> object:
         """Return a price without its currency sign and thousands; what is no number stays as it is."""

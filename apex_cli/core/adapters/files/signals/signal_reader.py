@@ -15,7 +15,14 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from apex_cli.core.adapters.files.signals.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score, is_known
+from apex_cli.core.adapters.files.signals.alerts import (
+    BY_SPELLING,
+    DEFAULT_FORM,
+    SignalForm,
+    header_score,
+    is_known,
+    learned,
+)
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, PARSERS
 from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
 from apex_cli.core.errors import InputError
@@ -431,7 +438,8 @@ def _settle_form(header: Sequence[str], rows: Sequence[Sequence[str]], sink: _Si
         return f"{shown(order.unclear)} is {readings}, and nothing in the file decides: set signals.dates"
     # where rows contradict each other none decides for the others: each has to be clear by itself
     decimal, dates = "" if decimals.mixed else decimals.sign, "" if order.mixed else order.order
-    sink.form = sink.form._replace(decimal=decimal, dates=dates)
+    named = (dict(zip(header, row, strict=False)) for row in rows)
+    sink.form = learned(sink.form._replace(decimal=decimal, dates=dates), named, sink.now)
     return ""
 
 
@@ -491,6 +499,7 @@ def _add_document(document: object, sink: _Sink) -> None:
             return sink.reject(sink.name, f"signals: found {shown(document)}, allowed: a list")
     if not isinstance(document, list):
         return sink.add(document, sink.name)
+    sink.form = learned(sink.form, (row for row in document if isinstance(row, Mapping)), sink.now)
     for number, row in enumerate(document):
         sink.add(row, f"{sink.name}[{number}]")
     return None

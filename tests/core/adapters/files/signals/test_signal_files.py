@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -25,6 +26,13 @@ class Case(NamedTuple):
     """Security, type, entry, stop and targets of each signal; what the refusal of the only row says."""
 
     name: str = "in.json"
+
+
+def calls(expiries: list[str], right: list[str] | str) -> Case:
+    """Return rows that buy a call of each expiry, as a list of JSON, and the days that are meant or what the refusal says."""
+    terms = {"symbol": "SPY", "strike": 600, "right": "C", "side": "buy", "price": 2, "sl": 1}
+    rows = [{**terms, "expiry": expiry} for expiry in expiries]
+    return Case(rows, right if isinstance(right, str) else tuple(f"SPY@options {day} C600 BUY 2 1 " for day in right))
 
 
 CASES = {
@@ -260,16 +268,34 @@ CASES = {
         {"symbol": "SPY", "expiry": "10/12/2026", "strike": 600, "right": "call", "side": "buy", "price": 2, "sl": 1},
         "12 October 2026 with the month first, 10 December 2026 with the day first",
     ),
-    "an expiry of two readings, one on a Friday": Case(
-        [
-            {"symbol": "SPY", "expiry": day, "strike": 600, "right": "C", "side": "buy", "price": 2, "sl": 1}
-            for day in ("07/08/2026", "08/07/2026", "17/04/2026")
-        ],
-        (
-            "SPY@options 2026-08-07 C600 BUY 2 1 ",
-            "SPY@options 2026-08-07 C600 BUY 2 1 ",
-            "SPY@options 2026-04-17 C600 BUY 2 1 ",
-        ),
+    "an expiry with the day first, on a Friday": calls(["07/08/2026"], ["2026-08-07"]),
+    "an expiry with the month first, on a Friday": calls(["08/07/2026"], ["2026-08-07"]),
+    "an expiry of two readings, one at a weekend": calls(["12/9/2026"], ["2026-12-09"]),
+    "an expiry of two readings, one in the past": calls(["1/4/2026"], ["2026-04-01"]),
+    "an expiry of two readings, both weekdays, one of them past": calls(["01/06/2026"], ["2026-06-01"]),
+    "an expiry of two readings, beside one with the month first": calls(
+        ["10/12/2026", "12/18/2026", "9/11/2026"], ["2026-10-12", "2026-12-18", "2026-09-11"]
+    ),
+    "an expiry of two readings, beside one with the day first": calls(
+        ["10/12/2026", "18/12/2026", "07/08/2026"], ["2026-12-10", "2026-12-18", "2026-08-07"]
+    ),
+    "an expiry of two readings, beside one that a weekend decides": calls(
+        ["10/12/2026", "12/9/2026"], ["2026-10-12", "2026-12-09"]
+    ),
+    "an expiry with dots has its day first": calls(["10.12.2026"], ["2026-12-10"]),
+    "expiries in two orders decide nothing for the others": calls(
+        ["12/18/2026", "17/04/2026", "10/12/2026"], ["2026-12-18", "2026-04-17"]
+    ),
+    "expiries of two readings, each a Friday in another order": calls(["10/7/2026", "7/10/2026"], "10 July 2026"),
+    "an expiry beside a time of its own order": Case(
+        "Time,Symbol,Side,Entry,Stop,Expiry,Strike,Right\n2/28/2026 2:30 PM ET,SPY,Buy,2,1,10/12/2026,600,C\n",
+        ("SPY@options 2026-10-12 C600 BUY 2 1 ",),
+        "s.csv",
+    ),
+    "csv with an expiry of two readings beside one of one": Case(
+        "Symbol,Side,Entry,Stop,Expiry,Strike,Right\nSPY,Buy,2,1,10/12/2026,600,C\nSPY,Buy,2,1,12/18/2026,600,C\n",
+        ("SPY@options 2026-10-12 C600 BUY 2 1 ", "SPY@options 2026-12-18 C600 BUY 2 1 "),
+        "s.csv",
     ),
     "csv with an expiry of two readings": Case(
         "Symbol,Side,Entry,Stop,Expiry,Strike,Right\nSPY,Buy,2,1,10/12/2026,600,C\n", "12 October 2026", "s.csv"
@@ -289,6 +315,16 @@ CASES = {
     ),
     "csv percent in the names": Case(
         "Symbol,Side,Entry,Stop Loss (%),Target %\nMSFT,Sell,100,5,10%\n", ("MSFT SELL 100 105 90",), "s.csv"
+    ),
+    "csv percent in the names of several targets": Case(
+        "Symbol,Side,Entry,Stop,TP1 (%),TP2 (%)\nMSFT,Buy,100,97,5,10%\n", ("MSFT BUY 100 97 105,110",), "s.csv"
+    ),
+    "targets in percent": Case(
+        {"symbol": "MSFT", "side": "buy", "price": 100, "sl": 97, "targets": ["5%", {"percent": 10}]},
+        ("MSFT BUY 100 97 105,110",),
+    ),
+    "an entry in percent is none": Case(
+        "Symbol,Side,Entry (%),Stop\nMSFT,Buy,1,97\n", "missing column entry_price", "s.csv"
     ),
     "csv percent beside a price": Case(
         "Symbol,Side,Entry,Stop %,Stop,Target\nMSFT,Buy,100,5,97,110\n", ("MSFT BUY 100 97 110",), "s.csv"
@@ -399,6 +435,47 @@ CASES = {
         ("MSFT BUY 26.5 25.85 28.75",),
     ),
 }
+
+
+PERCENT_NAMES = (
+    "Confidence (%)",
+    "Confidence %",
+    "Probability (%)",
+    "Conf_pct",
+    "confidence_percent",
+    "Conviction [%]",
+)
+
+
+@pytest.mark.parametrize("name", PERCENT_NAMES)
+@pytest.mark.parametrize(
+    ("cells", "right"),
+    [
+        (["80%"], ["0.8"]),
+        (["80"], ["0.8"]),
+        (["0.8"], ["0.8"]),
+        (["62.5", "0.5%", "5"], ["0.625", "0.005", "0.05"]),
+        (["0.8", "0", "0.05"], ["0.8", "0", "0.05"]),
+        (["80", "1", "0.8"], ["0.8", "0.01", "0.008"]),
+        (["1"], "1 % or 100 %"),
+        (["0.8", "1"], "1 % or 100 %"),
+        (["180"], "0 to 1"),
+        (["high"], "0 to 1"),
+    ],
+)
+def test_a_confidence_below_a_name_of_percentages_is_a_part_of_one(
+    name: str, cells: list[str], right: list[str] | str
+) -> None:
+    plain = [{"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, name: cell} for cell in cells]
+    numbers = [{**row, name: float(row[name])} if row[name] not in {"high", "80%", "0.5%"} else row for row in plain]
+    table = f"Symbol,Side,Entry,Stop,{name}\n" + "".join(f"MSFT,Buy,26.5,25.85,{cell}\n" for cell in cells)
+    for content, file in ((table, "s.csv"), (json.dumps(plain), "in.json"), (json.dumps(numbers), "in.json")):
+        stream = io.BytesIO(content.encode())
+        batch = read_signals(stream, file, now=NOW, max_age=timedelta(days=1), kind=FORMATS.get(PurePath(file).suffix))
+        if isinstance(right, str):
+            assert any(right in row.reason.message for row in batch.rejected), content
+        else:
+            assert [signal.confidence for signal in batch.signals] == [Decimal(part) for part in right], content
 
 
 @pytest.mark.parametrize("name", CASES)
