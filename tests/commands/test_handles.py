@@ -24,10 +24,10 @@ class TestApprovals:
     def test_a_number_a_symbol_and_parts_of_the_id_name_it(self, apex_json: Callable[..., Any]) -> None:
         (waiting,) = apex_json("approve").data["approvals"]
         key = waiting["approval_id"]
-        for name in ("1", "IBM", "ibm", key, key.lower(), key[:6], key[-5:]):
+        for name in ("1", "IBM", "ibm", "NYSE:IBM", "IBM US", key, key.lower(), key[:6], key[-5:]):
             assert self.named(apex_json, name) == "IBM"
 
-    @pytest.mark.parametrize("name", ["2", "0", "01M", "MSFT", "nobody"])
+    @pytest.mark.parametrize("name", ["2", "0", "01M", "MSFT", "nobody", "IBM@EUR", "IBM.DE"])
     def test_what_names_nothing_is_refused(self, apex_json: Callable[..., Any], name: str) -> None:
         answer = apex_json("approve", name, "--yes")
         assert (answer.status, answer.error["code"]) == (2, "approval_unknown")

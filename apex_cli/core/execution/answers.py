@@ -20,6 +20,7 @@ from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answered, Preview
+from apex_cli.core.model.spelling import same_security
 from apex_cli.core.model.wording import shared_start
 from apex_cli.core.ports import Chore, Clock, StateStore
 from apex_cli.core.state.tables import State
@@ -54,7 +55,7 @@ def find_approval(state: State, name: str, pending: Sequence[ApprovalRecord]) ->
         key, security = approval.approval_id, approval.opportunity.signal.instrument
         if str(numbers[key]) == wanted:
             return True
-        if wanted in {security.key.upper(), security.symbol}:
+        if same_security(name, security):
             return True
         is_part = key.startswith(wanted) or key[common:].startswith(wanted) or key.endswith(wanted)
         return len(wanted) >= LEAST_LETTERS and is_part

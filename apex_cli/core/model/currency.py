@@ -13,6 +13,9 @@ from apex_cli.core.model.money import Usd
 MINOR_UNITS = {"GBX": ("GBP", Decimal(100)), "ZAC": ("ZAR", Decimal(100)), "ILA": ("ILS", Decimal(100))}
 """Hundredths that prices are quoted in, by their own codes: pence, South African cents, agorot."""
 
+HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC", "ILa": "ILA"}
+"""How vendors write them: a small letter tells them from the whole."""
+
 CURRENCIES = frozenset(
     """
     AED AUD BGN BRL CAD CHF CLP CNH CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD PEN PHP

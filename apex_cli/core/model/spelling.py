@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.currency import CURRENCIES, MINOR_UNITS
+from apex_cli.core.model.currency import CURRENCIES, HUNDREDTHS, MINOR_UNITS
 from apex_cli.core.model.instrument import (
     COIN_QUOTES,
     CONTRACT_SIZE,
@@ -85,9 +85,10 @@ MOST_TICKER = 20
 MOST_STRIKE = 5
 """Digits of the highest strike in dollars: longer ones are thousandths, with zeros before them or without."""
 
+_SATURDAY = 5
 _MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _MONTHS = {name: number for number, name in enumerate(_MONTH.split("|"), start=1)}
-_ROOT = r"(?P<root>[A-Z][A-Z0-9]{0,9}(?:[ ./-][A-Z]{1,2})?)"
+_ROOT = r"(?P<root>[A-Z][A-Z0-9]{0,9}(?:[ ./-][A-Z]{1,2})?(?: [A-Z]{2})?)"
 _OCC = (
     r"(?:O:|[.])?(?P<root>[A-Z][A-Z.]{0,5}?\d?) *(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<right>[CP])"
     r"(?P<strike>\d+(?:\.\d+)?)"
@@ -110,6 +111,9 @@ _KEY = (
 _PARTS = r"[./ -]"
 _TICKER = r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?"
 _PREFERRED = r"P(?:R)?([A-Z])"
+_SMALL_P = r"(?P<root>[A-Z]{1,5})[p^](?P<series>[A-Z])"
+"""A preferred share as tapes and Nasdaq write it: ``BACpL``, ``BAC^L``."""
+
 _ISIN = r"[A-Z]{2}[A-Z0-9]{9}[0-9]"
 _CLASS = r"[A-Z]{1,3}|PR[A-Z]?(?:CV|WI|CL|WD)?|WSWI|RTWI|CVCL|TEST"
 """What stands behind a root: a class, a unit, a warrant, a right, a preferred share, or a mark of an exchange abroad.
@@ -168,15 +172,16 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
     Raises:
         SpellingError: it is no security, it contradicts *hints*, or more than one may be meant.
     """
-    name = " ".join(text.upper().replace("\u2019", "'").split())
+    name = " ".join(in_capitals(text).replace("\u2019", "'").split())
     if not name or len(name) > MOST_SYMBOL or not name.isascii() or not name.isprintable():
         raise SpellingError(f"{text[:MOST_SYMBOL]!r} is no symbol of 1 to {MOST_SYMBOL} letters, digits and . - /")
     if "@" in name:
         return _with_hints(_of_key(name, hints), hints)
     name, hints = _unmarked(name, hints)
     market = hints.market_type
-    if terms := _terms_in(name):
-        return _option(terms, hints)
+    if terms := _terms_in(name.removesuffix(" INDEX")):
+        root, hints = _listed(terms.root, hints)
+        return _option(terms._replace(root=root), hints)
     if market is None and hints.expiry and hints.strike and hints.right:
         market = MarketType.OPTIONS
     if market is MarketType.OPTIONS:
@@ -196,23 +201,47 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
     return _with_hints(_stock(name), hints)
 
 
+def in_capitals(text: str) -> str:
+    """Return *text* in capitals; small letters that mean something are spelled out.
+
+    >>> in_capitals("brk.b"), in_capitals("BACpL"), in_capitals("VOD@GBp")
+    ('BRK.B', 'BAC.PRL', 'VOD@GBX')
+    """
+    symbol, at, currency = text.strip().rpartition("@")
+    if at and currency in HUNDREDTHS:
+        return f"{symbol.upper()}@{HUNDREDTHS[currency]}"
+    if found := re.fullmatch(_SMALL_P, text.strip()):
+        return f"{found['root']}.PR{found['series']}"
+    return text.upper()
+
+
 def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
     """Return *name* without the marks of vendors, and *hints* with what these say of the security."""
     name = name.removeprefix("$").removesuffix(" EQUITY")
     venue, colon, rest = name.partition(":")
     if colon and rest and venue in PREFIXES:
         return rest, _placed(name, rest, PREFIXES[venue], hints)
-    if hints.market_type not in {None, MarketType.EQUITY}:
-        return name, hints
-    if name.endswith("=X") and name[:-2] in CURRENCIES:
+    if name.endswith("=X") and name[:-2] in CURRENCIES and hints.market_type in {None, MarketType.FOREX}:
         return f"{HOME_CURRENCY}.{name[:-2]}", hints
+    wanted = MarketType.EQUITY if hints.market_type in {None, MarketType.OPTIONS} else hints.market_type
     for mark, places in ((".", PLACE_SUFFIXES), (" ", COUNTRIES), ("-", {"US": COUNTRIES["US"]})):
         root, found, suffix = name.rpartition(mark)
         place = places.get(suffix) if found and root else None
         is_preferred = root.endswith((".PR", " PR"))
-        if place is not None and not is_preferred and (root.isdigit() or not place.digits):
-            return root.lstrip("0") if place.digits else root, _placed(name, root, place, hints)
+        if place is None or is_preferred or (place.digits and not root.isdigit()):
+            continue
+        if place.market is wanted or (hints.market_type is None and _pair_in(root) is not None):
+            return root, _placed(name, root, place, hints)
     return name, hints
+
+
+def _listed(root: str, hints: Hints) -> tuple[str, Hints]:
+    """Return the underlying of an option without the country that Bloomberg writes behind it, and what that says."""
+    underlying, found, country = root.rpartition(" ")
+    place = COUNTRIES.get(country) if found else None
+    if place is None and len(country) > 1 and found:
+        raise SpellingError(f"{root} is no underlying: {country} is no country that is known here")
+    return (root, hints) if place is None else (underlying, _placed(root, underlying, place, hints))
 
 
 def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
@@ -365,13 +394,22 @@ def _terms(found: re.Match[str], strike: Decimal) -> _Terms:
     named = found.groupdict()
     month = _MONTHS[named["mon"]] if named.get("mon") else int(named["m"])
     year = int(named["y"]) + (2000 if len(named["y"]) == 2 else 0)  # noqa: PLR2004 - two digits of a year
-    try:
-        expiry = date(year, month, int(named["d"])).isoformat()
-    except ValueError:
-        raise SpellingError(f"{found[0]} names no day as its expiry", field="expiry") from None
+    expiry = _day_of(year, month, int(named["d"]))
+    if "/" in found[0].replace(named["root"], "") and (expiry is None or expiry.weekday() >= _SATURDAY):
+        other = _day_of(year, int(named["d"]), month)
+        expiry = other if other is not None and other.weekday() < _SATURDAY else expiry
+    if expiry is None:
+        raise SpellingError(f"{found[0]} names no day as its expiry", field="expiry")
     if not strike:
         raise SpellingError(f"{found[0]} has no strike above 0", field="strike")
-    return _Terms(named["root"], expiry, OptionRight(named["right"][0]), Price(strike))
+    return _Terms(named["root"], expiry.isoformat(), OptionRight(named["right"][0]), Price(strike))
+
+
+def _day_of(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
 
 
 def _option(terms: _Terms, hints: Hints) -> Instrument:
@@ -485,6 +523,9 @@ def _stock(name: str) -> Instrument:
     parts = re.split(_PARTS, name)
     root, rest = parts[0], [part for part in parts[1:] if part]
     suffix = "".join(rest)
+    pair = _pair_in(root) if rest else None
+    if pair is not None:
+        raise SpellingError(f"{name} looks like {pair.symbol} with a mark that is not known here; name {pair.symbol}")
     if rest:
         is_preferred = re.fullmatch(_PREFERRED, suffix) and (len(suffix) == len("PRA") or name[len(root)] in "-/")
         suffix = f"PR{suffix[-1]}" if is_preferred else SUFFIXES.get(suffix, suffix)
@@ -549,8 +590,10 @@ def _with_hints(made: Instrument, hints: Hints) -> Instrument:
     if hints.right is not None and made.right not in {None, hints.right}:
         raise SpellingError(f"{hints.right} contradicts {made.key}", field="right")
     currency = hints.currency or LISTED_IN.get(hints.exchange) or made.currency
+    is_padded = currency == "HKD" and made.symbol.isdigit()
     found = replace(
         made,
+        symbol=made.symbol.lstrip("0") or made.symbol if is_padded else made.symbol,
         currency=currency,
         exchange=identifying_exchange(hints.exchange, currency) or made.exchange,
         con_id=hints.con_id or made.con_id,

@@ -26,17 +26,38 @@ def _places(table: dict[str, str], place: Place | None = None) -> dict[str, Plac
     }
 
 
+def _numbered(table: dict[str, str]) -> dict[str, Place]:
+    return {
+        name: Place(currencies=(currency,), digits=True) for currency, names in table.items() for name in names.split()
+    }
+
+
 PREFIXES = {
     **_places(
         {
-            "USD": "NASDAQ NYSE AMEX ARCA NYSEARCA NYSEAMERICAN NYSEMKT BATS CBOE OTC OTCMKTS PINK IEX",
-            "EUR": "XETR XETRA ETR FRA EURONEXT EPA AMS EBR ELI MIL BME",
+            "USD": "NASDAQ NYSE AMEX ARCA NYSEARCA NYSEAMERICAN NYSEMKT BATS CBOE OTC OTCMKTS PINK IEX OPRA",
+            "EUR": "XETR XETRA ETR FRA FWB SWB EURONEXT EPA AMS EBR ELI MIL BME VIE OMXHEX ATHEX TRADEGATE GETTEX",
             "CHF": "SIX SWX",
+            "SEK": "OMXSTO STO",
+            "NOK": "OSL",
+            "DKK": "OMXCOP CPH",
+            "PLN": "GPW",
+            "TRY": "BIST",
             "CAD": "TSX TSXV CSE NEO",
             "JPY": "TYO",
             "HKD": "HKEX HKG",
+            "CNH": "SSE SZSE SHA SHE",
+            "KRW": "KRX",
+            "TWD": "TWSE TPEX TPE",
+            "SGD": "SGX",
+            "INR": "NSE BSE BOM",
             "AUD": "ASX",
+            "NZD": "NZX",
+            "BRL": "BMFBOVESPA BVMF",
+            "MXN": "BMV",
             "GBP/GBX": "LSE LON",
+            "ZAR/ZAC": "JSE",
+            "ILS/ILA": "TASE TLV",
         }
     ),
     **_places(
@@ -45,22 +66,26 @@ PREFIXES = {
     ),
     **_places({"": "FX FX_IDC OANDA FXCM FOREXCOM IDC SAXO C"}, Place(MarketType.FOREX, ())),
 }
-"""Before a colon, as TradingView, Google and Polygon write it."""
+"""Before a colon, as TradingView, Google and Polygon write it; TSE is Tokyo for one and Toronto for another."""
 
 SUFFIXES = {
     **_places(
         {
             "USD": "US O OQ N",
-            "EUR": "DE PA AS BR LS MI MC HE VI IR",
+            "EUR": "DE PA AS BR LS MI MC HE VI IR BE DU HM HA MU SG",
             "CHF": "SW VX",
             "SEK": "ST",
             "NOK": "OL",
             "DKK": "CO",
             "PLN": "WA",
+            "TRY": "IS",
             "CAD": "TO CN NE",
             "AUD": "AX",
             "NZD": "NZ",
             "SGD": "SI",
+            "THB": "BK",
+            "IDR": "JK",
+            "MYR": "KL",
             "BRL": "SA",
             "MXN": "MX",
             "INR": "NS BO",
@@ -69,27 +94,38 @@ SUFFIXES = {
             "ILS/ILA": "TA",
         }
     ),
-    "T": Place(currencies=("JPY",), digits=True),
-    "HK": Place(currencies=("HKD",), digits=True),
-    "SS": Place(currencies=("CNH",), digits=True),
-    "SZ": Place(currencies=("CNH",), digits=True),
-    "KS": Place(currencies=("KRW",), digits=True),
-    "KQ": Place(currencies=("KRW",), digits=True),
-    "TW": Place(currencies=("TWD",), digits=True),
+    **_places({"": "FX FOREX"}, Place(MarketType.FOREX, ())),
+    **_places({"": "CC"}, Place(MarketType.CRYPTO, ())),
+    **_numbered({"JPY": "T", "HKD": "HK", "CNH": "SS SZ", "KRW": "KS KQ", "TWD": "TW TWO"}),
 }
-"""Behind a point, as Yahoo and Reuters write it; a point before a share class stays one."""
+"""Behind a point, as Yahoo, Reuters and EODHD write it; a point before a share class stays one."""
 
-COUNTRIES = _places(
-    {
-        "USD": "US",
-        "EUR": "GY GR FP NA IM SM",
-        "CHF": "SW",
-        "JPY": "JP",
-        "HKD": "HK",
-        "AUD": "AU",
-        "GBP/GBX": "LN",
-    }
-)
+COUNTRIES = {
+    **_places(
+        {
+            "USD": "US",
+            "EUR": "GY GR FP NA IM SM BB FH AV ID",
+            "CHF": "SW SE",
+            "SEK": "SS",
+            "NOK": "NO",
+            "DKK": "DC",
+            "CAD": "CN CT",
+            "JPY": "JP JT",
+            "HKD": "HK",
+            "SGD": "SP",
+            "INR": "IN",
+            "AUD": "AU AT",
+            "NZD": "NZ",
+            "BRL": "BZ",
+            "MXN": "MM",
+            "GBP/GBX": "LN",
+            "ZAR/ZAC": "SJ",
+            "ILS/ILA": "IT",
+        }
+    ),
+    **_places({"": "CURNCY"}, Place(MarketType.FOREX, ())),
+    **_numbered({"CNH": "CH", "KRW": "KS KQ", "TWD": "TT"}),
+}
 """Behind a space, as Bloomberg writes it."""
 
 LISTED_IN = {

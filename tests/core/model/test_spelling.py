@@ -318,7 +318,23 @@ def test_a_key_of_an_older_version_is_that_of_its_row(name: str, market: MarketT
         ("SAP.DE", Hints(currency="EUR"), "SAP@EUR"),
         ("XETR:SAP", NO, "SAP@EUR"),
         ("7203.T", NO, "7203@JPY"),
-        ("0700.HK", NO, "700@HKD"),
+        *((name, NO, "700@HKD") for name in ("0700.HK", "00700.HK", "HKG:0700", "700 HK", "0700@HKD", "HKEX:700")),
+        ("0700", Hints(currency="HKD"), "700@HKD"),
+        *((name, NO, "005930@KRW") for name in ("005930.KS", "KRX:005930", "005930 KS", "005930 KS Equity")),
+        ("000001.SZ", NO, "000001@CNH"),
+        ("0050.TW", NO, "0050@TWD"),
+        ("NSE:INFY", NO, "INFY@INR"),
+        ("INFY.NS", NO, "INFY@INR"),
+        ("RY CN Equity", NO, "RY@CAD"),
+        ("ERICB SS Equity", NO, "ERICB@SEK"),
+        *((name, NO, "EUR.USD@forex") for name in ("EURUSD.FX", "EUR/USD.FX", "EURUSD.FOREX", "EURUSD Curncy")),
+        ("EURUSD.FX", Hints(market_type=MarketType.FOREX), "EUR.USD@forex"),
+        ("BTC-USD.CC", NO, "BTC-USD@crypto"),
+        ("ABC.FX", NO, "ABC.FX"),
+        *((name, NO, "BAC.PRL") for name in ("BACpL", "BAC^L", "BAC/PL", "BAC-PL", "BAC PRL", "BAC.PR.L")),
+        *((name, NO, "BACPL") for name in ("BACPL", "bacpl", "BacpL")),
+        ("VOD@GBp", NO, "VOD@GBX"),
+        ("NPN@ZAc", NO, "NPN@ZAC"),
         ("VOD.L", Hints(currency="GBX"), "VOD@GBX"),
         ("VOD LN", Hints(currency="GBP"), "VOD@GBP"),
         ("BINANCE:BTCUSDT", NO, "BTC-USDT@crypto"),
@@ -351,6 +367,11 @@ def test_every_suffix_of_the_exchanges_stands_behind_a_ticker() -> None:
     [
         ("VOD.L", NO, "currency", "say currency: GBP or GBX"),
         ("NPN.JO", NO, "currency", "say currency: ZAR or ZAC"),
+        ("VOD LN 12/18/26 C200 Equity", NO, "currency", "say currency: GBP or GBX"),
+        ("BHP XX 12/18/26 C50 Equity", NO, "symbol", "XX is no country"),
+        ("EURUSD.FX", Hints(market_type=MarketType.EQUITY), "symbol", "looks like EUR.USD"),
+        *((name, NO, "symbol", "looks like EUR.USD") for name in ("EURUSD.m", "EURUSD.pro", "EURUSD BGN Curncy")),
+        ("BTCUSDT.P", NO, "symbol", "looks like BTC-USDT"),
         ("SAP.DE", Hints(currency="USD"), "currency", "quoted in EUR, not in USD"),
         ("NASDAQ:AAPL", Hints(market_type=MarketType.FOREX), "market_type", "contradicts market_type forex"),
         ("BINANCE:BTCUSD", Hints(market_type=MarketType.EQUITY), "market_type", "contradicts market_type equity"),
@@ -405,6 +426,38 @@ def test_a_name_that_contradicts_what_is_known_is_refused(text: str, hints: Hint
 def test_a_file_whose_name_is_no_security_is_a_stock_of_that_name() -> None:
     assert of_key("FOO/USD").key == "FOO.USD"
     assert canonical("EUR/EUR", Hints(market_type=MarketType.EQUITY)).key == "EUR.EUR"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("AAPL US 12/18/26 C200 Equity", "AAPL@options 2026-12-18 C200"),
+        ("AAPL US 12/18/26 C200", "AAPL@options 2026-12-18 C200"),
+        ("AAPL 12/18/26 C200 Equity", "AAPL@options 2026-12-18 C200"),
+        ("BRK/B US 12/18/26 P400 Equity", "BRK.B@options 2026-12-18 P400"),
+        ("SPX US 12/18/26 C5000 Index", "SPX@options 2026-12-18 C5000"),
+        ("SPXW US 12/18/26 C5000 Index", "SPX@options 2026-12-18 C5000 (SPXW)"),
+        ("SAP GY 12/18/26 C100 Equity", "SAP@options 2026-12-18 C100 EUR"),
+        ("OPRA:AAPL261218C200.0", "AAPL@options 2026-12-18 C200"),
+        ("AAPL 20261218 200.0 C", "AAPL@options 2026-12-18 C200"),
+        ("AAPL 12/9/2026 200 C", "AAPL@options 2026-12-09 C200"),
+        ("AAPL 9/12/2026 200 C", "AAPL@options 2026-12-09 C200"),
+        ("AAPL 18/12/2026 200 C", "AAPL@options 2026-12-18 C200"),
+        ("AAPL 10/12/2026 200 C", "AAPL@options 2026-10-12 C200"),
+    ],
+)
+def test_an_option_is_on_its_underlying_as_vendors_spell_it(text: str, key: str) -> None:
+    """Bloomberg writes the country behind the ticker, and ``Equity`` or ``Index`` at the end.
+
+    12 September 2026 is a Saturday, on which no option expires: 9 December is meant.
+    """
+    assert canonical(text).key == key
+
+
+def test_an_option_in_pence_is_one_where_its_currency_is_said() -> None:
+    assert canonical("VOD LN 12/18/26 C200 Equity", Hints(currency="GBP")).key == "VOD@options 2026-12-18 C200 GBP"
+    with pytest.raises(SpellingError, match="quoted in EUR"):
+        canonical("SAP GY 12/18/26 C100 Equity", Hints(currency="USD"))
 
 
 def test_an_adjusted_contract_is_one_on_the_same_underlying_of_another_class() -> None:

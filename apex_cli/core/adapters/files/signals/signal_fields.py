@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.model.currency import HUNDREDTHS
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionRule, read_days
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import SignalType
+from apex_cli.core.model.spelling import in_capitals
 from apex_cli.core.text.cells import exact
 from apex_cli.core.text.problems import Refused, key_name, shown, suggest
 
@@ -62,7 +64,6 @@ _SYMBOL = r"[.$A-Z0-9](?:[A-Z0-9 ./:'@$(),=_-]{0,46}[A-Z0-9)])?"
 _EXCHANGE = r"[A-Z0-9._ ]{1,20}"
 _CLASS = r"[A-Z0-9 .]{1,12}"
 _CURRENCY = r"[A-Z]{3}"
-HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC", "ILa": "ILA"}
 _SIGNAL_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _INT64 = 2**63
 _RIGHTS = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT, "PUT": OptionRight.PUT}
@@ -108,7 +109,7 @@ def _text(value: object, allowed: str) -> str:
 
 def _symbol(value: object) -> str:
     text = _text(value, _SYMBOL_ALLOWED)
-    symbol = text.upper() if text.isascii() else ""
+    symbol = in_capitals(text) if text.isascii() else ""
     if not re.fullmatch(_SYMBOL, symbol, re.ASCII):
         raise Refused(_SYMBOL_ALLOWED)
     return symbol
