@@ -212,7 +212,7 @@ def run(arguments: Sequence[str]) -> int:
     except ApexError as error:
         out.fail(error)
         return error.status
-    except Exception as error:  # the last door: whatever comes here ends in a message, too
+    except Exception as error:  # whatever comes here ends in a message, too
         if os.environ.get("APEX_DEBUG"):
             raise
         found = out_of_means(error) or internal_error(error)

@@ -243,7 +243,7 @@ class TestSize:
     def test_a_file_adds_the_sections_that_it_names(self, tmp_path: Path, line: str) -> None:
         (tmp_path / "config.yaml").write_text("risk: {capital: 5000}\nlisten: {max_waiting: 100}\n")
         modules, _ = loaded_by(line, tmp_path, tmp_path)
-        assert {name for name in modules if name.startswith(SETTINGS)} == READING | CHECKING | {f"{SETTINGS}doors"}
+        assert {name for name in modules if name.startswith(SETTINGS)} == READING | CHECKING | {f"{SETTINGS}webhooks"}
 
     def test_it_loads_no_other_library(self, tmp_path: Path, line: str) -> None:
         assert imported_by(line, tmp_path, tmp_path) - sys.stdlib_module_names <= LIBRARIES

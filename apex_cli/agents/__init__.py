@@ -1,1 +1,1 @@
-"""Agents: what programs that speak the Model Context Protocol may see, and what they may propose."""
+"""Agents: programs that read and propose trades by the Model Context Protocol."""

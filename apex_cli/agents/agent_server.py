@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
-    from apex_cli.agents.agent_door import Door
+    from apex_cli.agents.agent_session import AgentSession
     from apex_cli.agents.tool import Tool
 
 INSTRUCTIONS = """apex decides, sizes and protects trades of a person's own account.
@@ -25,21 +25,21 @@ You may look, and you may propose. A proposal is sized and checked at once: a re
 and what was found; anything else waits for a person, who decides at the terminal, the dashboard or the phone. Nothing
 you send is executed without that person. Amounts, prices and ratios are decimals as text; times have an offset."""
 
-DoorOf = Callable[["ServerRequestContext[Any, Any]"], "Door"]
-"""Returns the door that a request came through."""
+SessionOf = Callable[["ServerRequestContext[Any, Any]"], "AgentSession"]
+"""Returns the session that a request came through."""
 
 
-def make_server(door_of: DoorOf) -> Server[Any]:
+def make_server(session_of: SessionOf) -> Server[Any]:
     """Return the protocol's server, for any way of transport."""
     from mcp.server.lowlevel import Server
     from mcp_types import ListToolsResult
 
     async def list_tools(ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None) -> ListToolsResult:
         del params
-        return ListToolsResult(tools=[_described(tool) for tool in door_of(ctx).tools])
+        return ListToolsResult(tools=[_described(tool) for tool in session_of(ctx).tools])
 
     async def call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
-        return await _answered(door_of(ctx), ctx, params)
+        return await _answered(session_of(ctx), ctx, params)
 
     return Server(
         "apex",
@@ -51,24 +51,26 @@ def make_server(door_of: DoorOf) -> Server[Any]:
     )
 
 
-async def serve_stdio(door: Door) -> None:
+async def serve_stdio(session: AgentSession) -> None:
     """Serve one client over standard input and output until it goes away; an act that has begun is finished."""
     from mcp.server.stdio import stdio_server
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    server = make_server(lambda _: door)
+    server = make_server(lambda _: session)
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-async def _answered(door: Door, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
+async def _answered(
+    session: AgentSession, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams
+) -> CallToolResult:
     """Return what a tool answers; the thread of one that only looks is left alone when nobody waits any more."""
     from anyio import to_thread
     from mcp_types import CallToolResult, TextContent
 
-    is_read = all(tool.is_read for tool in door.tools if tool.name == params.name)
+    is_read = all(tool.is_read for tool in session.tools if tool.name == params.name)
     gone = Event()
-    ask = partial(door.ask, params.name, params.arguments, _client_of(ctx), gone)
+    ask = partial(session.ask, params.name, params.arguments, _client_of(ctx), gone)
     try:
         envelope = await to_thread.run_sync(ask, abandon_on_cancel=is_read)
     finally:

@@ -1,4 +1,4 @@
-"""What the tools are given: names, kinds and bounds, from which their schemas are made."""
+"""Arguments of the tools: names, types and bounds. The schemas of the tools are made from them."""
 
 from __future__ import annotations
 

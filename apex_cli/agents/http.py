@@ -1,4 +1,4 @@
-"""Agents over HTTP: who one is, its token says, on every request; the SDK serves the protocol."""
+"""Agents over HTTP: the token of each request identifies the agent, and the SDK serves the protocol."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
-from apex_cli.agents.agent_door import Door
 from apex_cli.agents.agent_server import make_server
+from apex_cli.agents.agent_session import AgentSession
 from apex_cli.core.adapters.signatures import is_one_of
-from apex_cli.listen.http_door import bearer_of
 from apex_cli.listen.http_process import Extra
 from apex_cli.listen.http_refusals import unauthorized
+from apex_cli.listen.request_guard import bearer_of
 from apex_cli.listen.web import refusal
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def agents_over_http(settings: Settings, tokens: Mapping[str, Sequence[str]], to
     """Return what serves the agents that have *tokens*, by name, at ``/mcp``."""
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-    doors = {agent: Door(settings, agent, tools, kind="http") for agent in tokens}
+    sessions = {agent: AgentSession(settings, agent, tools, kind="http") for agent in tokens}
 
-    def door_of(ctx: ServerRequestContext[Any, Any]) -> Door:
-        return doors[ctx.request.scope[AGENT]]  # type: ignore[union-attr]  # each call came as a request
+    def session_of(ctx: ServerRequestContext[Any, Any]) -> AgentSession:
+        return sessions[ctx.request.scope[AGENT]]  # type: ignore[union-attr]  # each call came as a request
 
     manager = StreamableHTTPSessionManager(
-        make_server(door_of), json_response=True, max_request_body_size=MOST_BYTES, max_sessions=MOST_SESSIONS
+        make_server(session_of), json_response=True, max_request_body_size=MOST_BYTES, max_sessions=MOST_SESSIONS
     )
 
     @asynccontextmanager
@@ -51,8 +51,8 @@ def agents_over_http(settings: Settings, tokens: Mapping[str, Sequence[str]], to
             async with manager.run():
                 yield
         finally:
-            for door in doors.values():
-                door.close()
+            for session in sessions.values():
+                session.close()
 
     return Extra(PATH, Known(manager, tokens), ("GET", "POST", "DELETE"), lifespan)
 

@@ -1,4 +1,4 @@
-"""A tool: what an agent may ask for, what it must give, and what does it."""
+"""A tool that an agent may call: its name, its arguments, and the function behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
     settings: Settings
     mark: Proposal
-    """Who asks, as the door knows it."""
+    """Name of the agent, as the session knows it."""
 
     arguments: Any
     """An ``Arguments`` of the tool's own."""

@@ -1,4 +1,4 @@
-"""apex for Python programs: the same doors as the commands, by the same rules.
+"""apex for Python programs: the functions of the commands, with the same rules.
 
 Everything public is named in ``__all__``; what is not there may change without a word. Importing this module is cheap:
 numpy, data frames and the library of a broker are imported by the call that needs them.

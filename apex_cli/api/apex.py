@@ -1,4 +1,7 @@
-"""An account for programs: what the commands do, by the same locks and rules, and errors instead of exit statuses."""
+"""An account for programs: the functions of the commands, with the same locks and rules.
+
+They raise errors instead of ending with an exit status.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars as programs have them, read by the reader of price files: folders and files, data frames, records."""
+"""Bars from programs: folders and files, data frames, records. The reader of price files reads them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``decide``: what would become of a signal."""
+"""``decide``: what apex would do with a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replay came to, for programs."""
+"""The result of a replay, for programs."""
 
 from __future__ import annotations
 

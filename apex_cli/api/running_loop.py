@@ -1,4 +1,4 @@
-"""Where an event loop runs already, as in a notebook."""
+"""Support for callers that run an event loop already, such as a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``size``: how many units."""
+"""``size``: the quantity of a trade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``replay``: history traded again by the same rules as a run."""
+"""``replay``: trades over historical prices, with the same rules as a run."""
 
 from __future__ import annotations
 

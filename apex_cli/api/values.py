@@ -1,4 +1,4 @@
-"""What programs hand in, held against what the commands take."""
+"""Checks of the arguments of programs, the same as those of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The composition root: settings in, working parts out. The one place that picks implementations."""
+"""The composition root: it makes the working parts from the settings, and alone chooses implementations."""
 
 from __future__ import annotations
 

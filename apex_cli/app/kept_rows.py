@@ -1,4 +1,4 @@
-"""Finished replays of a sweep, written down as they come: after an interruption the same sweep continues from there."""
+"""Finished replays of a sweep, saved one by one, so that an interrupted sweep can continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes and functions of the user's own: loaded by name, and kept within limits."""
+"""Classes and functions of the user's own: loaded by name, with limits of time and memory."""
 
 from __future__ import annotations
 

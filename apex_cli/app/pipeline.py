@@ -1,4 +1,4 @@
-"""Composition of the pipeline: settings in, steps, scanners and bars out; what is missing is said once."""
+"""Composition of the pipeline: makes steps, scanners and bars from settings, and reports what is missing."""
 
 from __future__ import annotations
 

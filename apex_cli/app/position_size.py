@@ -1,4 +1,4 @@
-"""How many units: from entry and stop, by the limits of the configuration, without broker or network."""
+"""The quantity of a trade from entry, stop and the configured limits, without broker or network."""
 
 from __future__ import annotations
 

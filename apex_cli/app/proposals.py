@@ -1,6 +1,6 @@
-"""Takes in what an agent proposes: read as any signal, decided as any signal, and never more than queued.
+"""Takes in the proposals of agents: read and decided as any signal, and queued at most.
 
-A proposal is decided and written down at once, in one commit, by the process whose door it came through. No order
+A proposal is decided and written down at once, in one commit, by the process that it came to. No order
 leaves by it, so nobody has to hold the executor: a run may work beside it, and a person answers as ever.
 """
 

@@ -1,4 +1,4 @@
-"""What is at risk now: the state, and the price history that the configuration names."""
+"""Gathers what the view of risk needs: the state, and the configured price history."""
 
 from __future__ import annotations
 

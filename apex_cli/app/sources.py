@@ -1,4 +1,4 @@
-"""Where signals come from: files, standard input, the inbox, and what programs left; and how they are read."""
+"""Sources of signals: files, standard input, the inbox, and signals that programs left."""
 
 from __future__ import annotations
 

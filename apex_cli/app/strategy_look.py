@@ -1,4 +1,4 @@
-"""What a strategy proposes at the newest bars, without a run."""
+"""The proposals of a strategy at the newest bars, without a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent may do beside looking and proposing, where ``agents.may`` names it: by the doors that a person uses."""
+"""What an agent may do beside reading and proposing, where ``agents.may`` names it: a person's own functions."""
 
 from __future__ import annotations
 

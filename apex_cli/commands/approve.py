@@ -1,4 +1,4 @@
-"""``apex approve``: answer what waits, at the terminal or from a script."""
+"""``apex approve``: answer waiting approvals, at the terminal or from a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``apex heartbeat``: a second cron line that notices when the first one went silent."""
+"""``apex heartbeat``: a second cron job that reports when the runs of the first one stop."""
 
 from __future__ import annotations
 

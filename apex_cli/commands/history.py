@@ -1,4 +1,4 @@
-"""``apex history``: closed round trips and what they come to, streamed from the journal."""
+"""``apex history``: closed round trips and their statistics, streamed from the journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``apex listen`` shows and does beside taking signals in: commands, by their own functions."""
+"""Requests of ``apex listen`` that read or act: each runs the function of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``apex listen``: signals over HTTP."""
+"""``apex listen``: takes in signals over HTTP."""
 
 from __future__ import annotations
 

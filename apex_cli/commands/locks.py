@@ -1,4 +1,4 @@
-"""``apex locks``: what closed trades keep from being opened, and how to lift it by hand."""
+"""``apex locks``: locks on new entries that follow from closed trades, and how to lift one by hand."""
 
 from __future__ import annotations
 

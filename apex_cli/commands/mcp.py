@@ -1,4 +1,4 @@
-"""``apex mcp``: a door for agents, by the Model Context Protocol over standard input and output."""
+"""``apex mcp``: serves one agent by the Model Context Protocol over standard input and output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @command("mcp", "--agent claude")
 def mcp(
     call: Call,
-    agent: Annotated[str, option("NAME", f"Who comes through this door: {NAME_RULE}.")] = "agent",
+    agent: Annotated[str, option("NAME", f"Name of the agent: {NAME_RULE}.")] = "agent",
 ) -> None:
     """Let an agent look and propose, by the Model Context Protocol over standard input and output.
 
@@ -32,17 +32,17 @@ def mcp(
     settings = call.settings
     _require_known(settings, name)
     require_extra("mcp", "mcp", who="apex mcp")
-    from apex_cli.agents.agent_door import Door
     from apex_cli.agents.agent_server import serve_stdio
+    from apex_cli.agents.agent_session import AgentSession
     from apex_cli.commands.agent_tools import TOOLS
     from apex_cli.core.adapters import event_loop
 
-    door = Door(settings, name, TOOLS, kind="stdio")
+    session = AgentSession(settings, name, TOOLS, kind="stdio")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was only counted is written down, too
     try:
-        event_loop.run(serve_stdio(door))
+        event_loop.run(serve_stdio(session))
     finally:
-        door.close()
+        session.close()
 
 
 def _require_known(settings: Settings, name: str) -> None:

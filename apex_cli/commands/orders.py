@@ -1,4 +1,4 @@
-"""``apex orders``: what rests at the broker, and what became of the rest."""
+"""``apex orders``: working orders at the broker, and the fate of earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``apex report``: what trading came to, in the terminal, as JSON, or as a page to print."""
+"""``apex report``: the results of trading, in the terminal, as JSON, or as a page to print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``apex size``: how many units, and what limits them."""
+"""``apex size``: the quantity of a trade, and what limits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, named by what the operator does next.
+"""The errors of apex, grouped by what the operator does next.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What the core needs of the outside world, in the core's words.
+"""The ports: protocols of everything outside that the core needs.
 
 ``Broker`` and ``Notifier`` are async, on one event loop, without threads. ``StateStore``,
 ``Clock`` and the sources are sync. Adapters keep these promises; ``tests/contracts`` checks them.

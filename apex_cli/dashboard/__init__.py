@@ -1,1 +1,1 @@
-"""The dashboard: a Textual app that shows values of ``core.board`` and computes nothing itself."""
+"""The dashboard: a Textual app that shows values of ``core.reports.board`` and computes nothing itself."""

@@ -1,4 +1,4 @@
-"""The screen of the day: follows the state, keeps its place, and does nothing that was not confirmed."""
+"""The dashboard screen: it follows the state, keeps the reader's place, and acts only after a confirmation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things stand on the screen, and from which size on."""
+"""The layout of the screen, by its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with a position from the screen: each act asks first, and says what came of it."""
+"""Actions on a position from the screen: each asks first, and reports its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One position over the screen: its chart, its plan and its story, and what may be done with it."""
+"""The dialog of one position: its chart, plan and history, and the actions on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dashboard is given: a feed to show and an operator that acts, so that it knows no store and no broker."""
+"""Protocols of what the dashboard needs: a feed to show and an operator that acts. It knows no store and no broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tones as colours that can be read on a dark and on a light ground."""
+"""Colours of the tones, legible on dark and light backgrounds."""
 
 from __future__ import annotations
 

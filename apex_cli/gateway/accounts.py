@@ -1,4 +1,4 @@
-"""The account of the venue: executions, positions, margin, what it can pay, and the values clients ask for."""
+"""The account of the venue: executions, positions, margin, buying power, and the values that clients request."""
 
 from __future__ import annotations
 

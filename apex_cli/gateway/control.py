@@ -1,4 +1,4 @@
-"""What a test may do to a running gateway: one value for each command, in process or as a line of JSON.
+"""Commands of a test to a running gateway: one value each, in process or as a line of JSON.
 
 Example: ``{"do": "price", "symbol": "AAPL", "price": "190.50"}``
 """

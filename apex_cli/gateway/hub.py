@@ -1,4 +1,4 @@
-"""What all clients share: one desk, its quotes, and who hears what happens on it."""
+"""Shared by all clients: the order desk, its quotes, and the subscriptions to both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not known for sure about Interactive Brokers, or differs between accounts: every guess is a switch."""
+"""Switches for behaviour of Interactive Brokers that is not known for sure, or differs between accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who placed what: every order by permId and by its client's own id, and what was not transmitted yet."""
+"""The register of orders: by permId and by the client's own id, and those that are not transmitted yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients ask, and how it is answered: one small function per message of the protocol."""
+"""Handlers of the clients' requests: one function for each message of the protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terms of an order as clients send them: ``placeOrder`` and everything in it that this venue heeds."""
+"""The terms of an order as clients send them: the fields of ``placeOrder`` that this venue observes."""
 
 from __future__ import annotations
 

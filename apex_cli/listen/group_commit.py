@@ -1,4 +1,4 @@
-"""Many signals, one wait for the disk: what arrives while a file is being synced goes into the next one together."""
+"""Group commit: signals that arrive while a file is being synced go into the next file together."""
 
 from __future__ import annotations
 

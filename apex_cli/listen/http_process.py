@@ -18,8 +18,8 @@ from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.notifiers.secrets import (
     CONTROL_TOKEN,
     READ_TOKEN,
-    DoorSecrets,
-    read_door_secrets,
+    ListenSecrets,
+    read_listen_secrets,
     secret_variable,
 )
 from apex_cli.core.adapters.state.intake_files import Intake
@@ -29,10 +29,10 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.reports.board import make_day
 from apex_cli.listen.group_commit import GroupCommit
-from apex_cli.listen.http_door import Door
 from apex_cli.listen.http_server import make_server
 from apex_cli.listen.look_routes import Doing, Look, LookRoutes
 from apex_cli.listen.metrics import Gauges, Metrics
+from apex_cli.listen.request_guard import RequestGuard
 from apex_cli.listen.request_rates import Bucket
 from apex_cli.listen.signal_desk import SignalDesk
 from apex_cli.listen.signal_routes import SignalRoutes
@@ -93,14 +93,14 @@ def bounded(say: Callable[[str], None]) -> Callable[[str], None]:
     return said
 
 
-def read_secrets(settings: Settings, *, can_act: bool) -> DoorSecrets:
+def read_secrets(settings: Settings, *, can_act: bool) -> ListenSecrets:
     """Return the secrets of the sources, of readers, and with *can_act* of those who answer.
 
     Raises:
         ConfigError: one is missing or too short, or the file is readable by others.
     """
     sources = settings.listen.sources
-    secrets = read_door_secrets(settings.notify.secrets_file, os.environ, sources, settings.agents.names)
+    secrets = read_listen_secrets(settings.notify.secrets_file, os.environ, sources, settings.agents.names)
     missing = [secret_variable(name) for name in sources if name not in secrets.sources]
     missing += [CONTROL_TOKEN] if can_act and not secrets.control else []
     if not sources and not secrets.read and not secrets.agents and not missing:
@@ -150,7 +150,7 @@ class Place(NamedTuple):
 
 
 def make_listener(
-    settings: Settings, secrets: DoorSecrets, talk: Talk, place: Place, *, doing: Doing, extras: Sequence[Extra] = ()
+    settings: Settings, secrets: ListenSecrets, talk: Talk, place: Place, *, doing: Doing, extras: Sequence[Extra] = ()
 ) -> ASGIApp:
     """Return the application of *settings* at *place*."""
     clock = make_system_clock(settings)
@@ -167,7 +167,7 @@ def make_listener(
     for signal_id in _known_ids(settings, intake):
         desk.remember(signal_id)
     desk.warm_up()
-    signals = SignalRoutes(Door(settings.listen.sources, secrets, clock), desk, metrics, talk.detail)
+    signals = SignalRoutes(RequestGuard(settings.listen.sources, secrets, clock), desk, metrics, talk.detail)
     health = Look("listen health", lambda out: out.result(health_of(settings)))
     doing = doing._replace(looks={**doing.looks, "/health": health})
     looks = LookRoutes(doing, secrets, sources=settings.listen.sources, metrics_page=metrics.page)

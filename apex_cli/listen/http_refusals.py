@@ -1,4 +1,4 @@
-"""Why a request is not served: a status of HTTP, and the error of the envelope."""
+"""Refusals of requests: an HTTP status, and the error of the envelope."""
 
 from __future__ import annotations
 

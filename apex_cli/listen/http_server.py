@@ -1,4 +1,4 @@
-"""uvicorn with patience that ends: a head that does not come, and connections without end, are cut off.
+"""uvicorn with time limits: a request head that does not arrive, and endless connections, are cut off.
 
 Starlette and uvicorn were chosen because the application is plain ASGI: whatever else speaks ASGI, such as a server of
 the Model Context Protocol, can be mounted beside it. h11 reads requests strictly and holds no more of a head than it

@@ -1,4 +1,4 @@
-"""What may be read, and answered, over HTTP: the JSON of commands, each behind a token of its own."""
+"""Routes that read and answer: the JSON of commands, with a token for reading and one for acting."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from apex_cli.core.adapters.notifiers.secrets import DoorSecrets
+from apex_cli.core.adapters.notifiers.secrets import ListenSecrets
 from apex_cli.core.adapters.signatures import is_one_of
 from apex_cli.core.errors import BusyError, ExitStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Choice
-from apex_cli.listen.http_door import bearer_of, read_body, too_many
 from apex_cli.listen.http_refusals import HTTP_STATUS, RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.metrics import CONTENT_TYPE
 from apex_cli.listen.openapi import QUANTITY, Sources, openapi
+from apex_cli.listen.request_guard import bearer_of, read_body, too_many
 from apex_cli.listen.request_rates import Bucket
 from apex_cli.listen.web import HEADERS
 from apex_cli.presenters.screen.captured import Captured
@@ -75,7 +75,7 @@ class LookRoutes:
     """Addresses for those who read, and for those who act."""
 
     def __init__(
-        self, doing: Doing, secrets: DoorSecrets, *, sources: Sources, metrics_page: Callable[[], bytes]
+        self, doing: Doing, secrets: ListenSecrets, *, sources: Sources, metrics_page: Callable[[], bytes]
     ) -> None:
         """Serve to who knows the tokens in *secrets*; without a token there is nothing there."""
         self._doing = doing

@@ -1,4 +1,4 @@
-"""What Prometheus reads: how many came and how long they took, and where the account stands."""
+"""Metrics for Prometheus: numbers and durations of requests, and key figures of the account."""
 
 from __future__ import annotations
 

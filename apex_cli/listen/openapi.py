@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apex_cli import __version__
-from apex_cli.listen.http_door import LONGEST_KEY
+from apex_cli.listen.request_guard import LONGEST_KEY
 from apex_cli.presenters.contract import envelope_schema
-from apex_cli.settings.doors import ListenSourceSettings, SourceAuth
+from apex_cli.settings.webhooks import ListenSourceSettings, SourceAuth
 
 Sources = Mapping[str, ListenSourceSettings]
 

@@ -1,4 +1,4 @@
-"""Takes the body of a request as signals: read, held against what its source may do, kept, and known again."""
+"""Takes in the signals of a request: read, checked against their source, saved, recognised when repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from apex_cli.core.ports import SignalBatch
 from apex_cli.listen.group_commit import GroupCommit
 from apex_cli.listen.http_refusals import RequestRefused, not_allowed, wrong_input
 from apex_cli.listen.request_rates import Bucket
-from apex_cli.settings.doors import ListenSourceSettings
+from apex_cli.settings.webhooks import ListenSourceSettings
 
 MOST_KNOWN = 200_000
 """Ids of signals that are remembered; older ones are known to the run alone."""

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import named
 from apex_cli.core.model.records import RejectedRow
-from apex_cli.listen.http_door import Door
 from apex_cli.listen.http_refusals import RequestRefused
 from apex_cli.listen.metrics import NOBODY, Metrics
+from apex_cli.listen.request_guard import RequestGuard
 from apex_cli.listen.signal_desk import ACCEPTED, DUPLICATE, Answered, Outcome, SignalDesk
 from apex_cli.listen.web import address_of, answer
 from apex_cli.presenters.screen.output import without_secrets
@@ -26,9 +26,9 @@ COMMAND = "listen signals"
 class SignalRoutes:
     """The addresses that signals are sent to."""
 
-    def __init__(self, door: Door, desk: SignalDesk, metrics: Metrics, detail: Callable[[str], None]) -> None:
-        """Serve with *door* and *desk*; *detail* hears of what was taken."""
-        self._door = door
+    def __init__(self, guard: RequestGuard, desk: SignalDesk, metrics: Metrics, detail: Callable[[str], None]) -> None:
+        """Serve with *guard* and *desk*; *detail* hears of what was taken."""
+        self._guard = guard
         self._desk = desk
         self._metrics = metrics
         self._detail = detail
@@ -45,7 +45,7 @@ class SignalRoutes:
         since = time.perf_counter()
         name, status = NOBODY, 500
         try:
-            sender = await self._door.admit(request, request.path_params["source"], request.path_params.get("secret"))
+            sender = await self._guard.admit(request, request.path_params["source"], request.path_params.get("secret"))
             name = sender.name
             outcome = await self._desk.take(sender.body, name, sender.settings, sender.key)
             status = 200

@@ -1,4 +1,4 @@
-"""The application: its addresses, the guard before all of them, and answers in the one envelope."""
+"""The web application: its routes, the checks before all of them, and the envelope of every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports people what happened, and takes their answers: beside the trading, never in its way."""
+"""Notifies people and takes their answers, in a thread of its own that never delays trading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the channels stand: for ``notify status`` and ``doctor``, without the network."""
+"""The status of the channels, for ``notify status`` and ``doctor``, without the network."""
 
 from __future__ import annotations
 

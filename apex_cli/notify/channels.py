@@ -1,4 +1,4 @@
-"""The channels that the configuration asks for, each with what it needs."""
+"""Makes the configured channels."""
 
 from __future__ import annotations
 

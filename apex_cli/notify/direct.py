@@ -1,4 +1,4 @@
-"""Reports one notice on the channels at once, past the journal: for tests, and when there is no journal to go by."""
+"""Sends one notice on the channels at once, without the journal: for tests, and when the journal cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that go with notices: what is asked about or was entered, in its latest bars."""
+"""Pictures for notices: a chart of the latest bars of the security."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The post: a thread with a loop of its own that delivers notices and, in a run, hears the phone.
+"""The thread that delivers notices and, in a run, receives answers from the phone; it has an event loop of its own.
 
 It shares nothing with the trading but files: the journal it reads, the places it keeps, and the requests that it
 hands over like any other process. So a slow channel costs the trading nothing, and a run that dies loses nothing.

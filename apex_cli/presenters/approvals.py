@@ -1,4 +1,4 @@
-"""Approvals: what waits, what it was, what it is now."""
+"""Approvals, as they were queued and as they stand now."""
 
 from __future__ import annotations
 

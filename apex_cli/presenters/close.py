@@ -1,4 +1,4 @@
-"""What a close came to."""
+"""The result of a close."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 
 from apex_cli.presenters import contract_care as care
-from apex_cli.presenters import contract_doors as doors
+from apex_cli.presenters import contract_http
 from apex_cli.presenters import contract_research as research
 from apex_cli.presenters import contract_risk as risk
 
@@ -584,7 +584,7 @@ DATA: Mapping[str, Any] = {
     "schema": care.Schemas,
     "gateway": care.Gateway,
     "listen": care.Ended,
-    "events": doors.Events,
+    "events": contract_http.Events,
     "mcp": care.Ended,
     "telegram": care.Ended,
     "dashboard": care.Ended,
@@ -594,7 +594,7 @@ DATA: Mapping[str, Any] = {
 TOOL_DATA: Mapping[str, Any] = {"propose": Signal}
 """The type of ``data`` of what only agents ask for, by tool."""
 
-HTTP_DATA = doors.HTTP_DATA
+HTTP_DATA = contract_http.HTTP_DATA
 
 EVENTS = "run event"
 """Names the schema of the lines that a looping run prints."""

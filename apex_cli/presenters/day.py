@@ -1,6 +1,6 @@
-"""The day at one glance, for people: gauges, countdowns and tables of the dashboard and the status lines.
+"""The day at a glance: gauges, countdowns and tables of the dashboard and the status lines.
 
-Values come from ``core.board``; here they become words and bars. A tone is never the only sign: every
+Values come from ``core.reports.board``; here they become words and bars. A tone is never the only sign: every
 bar carries its number, every alarm its mark.
 """
 

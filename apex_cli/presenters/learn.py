@@ -1,4 +1,4 @@
-"""What was learned, for people and for scripts."""
+"""Learned weights, for people and for scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With and without learning, for people and for scripts."""
+"""A backtest with and without learning, for people and for scripts."""
 
 from __future__ import annotations
 

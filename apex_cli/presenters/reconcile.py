@@ -1,4 +1,4 @@
-"""What a comparison with the broker found, for people and for scripts."""
+"""The findings of a comparison with the broker, for people and for scripts."""
 
 from __future__ import annotations
 

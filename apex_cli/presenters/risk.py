@@ -1,4 +1,4 @@
-"""What is at risk, for people and for scripts."""
+"""The view of risk, for people and for scripts."""
 
 from __future__ import annotations
 

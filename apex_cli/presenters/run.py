@@ -1,4 +1,4 @@
-"""What a run did, for people and for scripts."""
+"""The result of a run, for people and for scripts."""
 
 from __future__ import annotations
 

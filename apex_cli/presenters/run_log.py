@@ -1,4 +1,4 @@
-"""What a run says while it runs: a live status line on a terminal, quiet log lines otherwise."""
+"""The output of a run while it works: a live status line on a terminal, log lines otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things stand in a few lines, for people and for scripts."""
+"""The status in a few lines, for people and for scripts."""
 
 from __future__ import annotations
 

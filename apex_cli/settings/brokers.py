@@ -1,4 +1,4 @@
-"""Where orders go: the simulation, or Interactive Brokers."""
+"""Settings of the brokers: the simulation, or Interactive Brokers."""
 
 from __future__ import annotations
 

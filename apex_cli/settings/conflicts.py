@@ -1,4 +1,4 @@
-"""Keys that are right alone and wrong together."""
+"""Conflicts between keys that are each valid alone."""
 
 from __future__ import annotations
 

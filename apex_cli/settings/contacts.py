@@ -1,4 +1,4 @@
-"""Who is notified, and who may look."""
+"""Settings of notifications and of the served dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that are allowed and probably a slip."""
+"""Warnings about values that are allowed and probably a slip."""
 
 from __future__ import annotations
 

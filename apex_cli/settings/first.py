@@ -1,4 +1,4 @@
-"""The first configuration: what a new account is asked, how answers are read, and the short file they become.
+"""The first configuration: the questions, the parsing of the answers, and the short file that is made of them.
 
 Each ``read_...`` raises a ValueError that tells the person what is wrong with the answer.
 """

@@ -1,4 +1,4 @@
-"""What files of signals, prices and executions look like, and where they are."""
+"""Settings of input files: the form and place of signals, prices and executions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From bars to learning: scanners, technical analysis, predictor, bus, score."""
+"""Settings of scanners, technical analysis, predictor, bus, score and learning."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from apex_cli.core.model.risk_limits import RiskLimits
     from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
     from apex_cli.settings.contacts import DashboardSettings, NotifySettings
-    from apex_cli.settings.doors import ListenSettings
     from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
     from apex_cli.settings.lock_files import ProtectionSettings
     from apex_cli.settings.research import (
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         ScannerSettings,
         TechnicalSettings,
     )
+    from apex_cli.settings.webhooks import ListenSettings
 
 OVERRIDE_PREFIX = "APEX_"
 
@@ -76,7 +76,7 @@ SECTIONS = {
     "state": "apex_cli.settings.sections",
     "notify": "apex_cli.settings.contacts",
     "dashboard": "apex_cli.settings.contacts",
-    "listen": "apex_cli.settings.doors",
+    "listen": "apex_cli.settings.webhooks",
     "agents": "apex_cli.core.model.agent",
     "broker": "apex_cli.settings.brokers",
 }

@@ -17,7 +17,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from apex_cli.core.adapters.notifiers.secrets import read_door_secrets
+from apex_cli.core.adapters.notifiers.secrets import read_listen_secrets
 from apex_cli.core.errors import ConfigError
 from kit.listener import free_port
 
@@ -126,7 +126,7 @@ def test_agents_over_http_are_who_their_token_says(served: Served, demo: Path, a
 def test_two_agents_with_one_token_are_refused() -> None:
     same = {"APEX_AGENT_TOKEN_A": CLAUDE, "APEX_AGENT_TOKEN_B": CLAUDE}
     with pytest.raises(ConfigError, match="is also the token of a"):
-        read_door_secrets(None, same, (), ("a", "b"))
+        read_listen_secrets(None, same, (), ("a", "b"))
     with pytest.raises(ConfigError, match="or its name"):
-        read_door_secrets(None, {"APEX_AGENT_TOKEN_A_B": CLAUDE}, (), ("a-b", "a_b"))
-    assert read_door_secrets(None, same | {"APEX_AGENT_TOKEN_B": OTHER}, (), ("a", "c")).agents == {"a": (CLAUDE,)}
+        read_listen_secrets(None, {"APEX_AGENT_TOKEN_A_B": CLAUDE}, (), ("a-b", "a_b"))
+    assert read_listen_secrets(None, same | {"APEX_AGENT_TOKEN_B": OTHER}, (), ("a", "c")).agents == {"a": (CLAUDE,)}

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from apex_cli.commands.http_looks import make_doing
-from apex_cli.core.adapters.notifiers.secrets import DoorSecrets
+from apex_cli.core.adapters.notifiers.secrets import ListenSecrets
 from apex_cli.core.adapters.state.intake_files import Taken, names_in
 from apex_cli.listen.http_process import Place, Talk, make_listener
 from apex_cli.settings.load import load_settings
@@ -48,7 +48,7 @@ class Listener:
     def restarted(self, port: int = 8422, *, can_act: bool = True) -> Any:
         """Make the application again, on what it kept."""
         talk = Talk(lambda: None, self.said.append, self.said.append, lambda reason: self.said.append(reason.message))
-        secrets = DoorSecrets(
+        secrets = ListenSecrets(
             sources=dict.fromkeys(self.settings.listen.sources, (SECRET,)), read=(READ,), control=(CONTROL,)
         )
         doing = make_doing(self.settings, can_act=can_act)

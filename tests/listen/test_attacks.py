@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.listen import http_door as door
 from apex_cli.listen import http_server as server
+from apex_cli.listen import request_guard
 from apex_cli.listen.http_server import make_server
 from kit.attacks import ATTACKS, Attack, request, tried
 from kit.listener import ALERT, SECRET, Listener, error_of, free_port
@@ -39,7 +39,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "HEAD_WITHIN_S", 0.3)
-        patch.setattr(door, "BODY_WITHIN_S", 0.3)
+        patch.setattr(request_guard, "BODY_WITHIN_S", 0.3)
         made = Served(Listener(tmp_path_factory.mktemp("attacked")))
         yield made
         made.end()

@@ -209,10 +209,10 @@ class TestWhoMaySend:
         assert len(listener.kept()) == 2
 
     def test_two_secrets_are_good_while_one_is_changed(self, listener: Listener) -> None:
-        from apex_cli.core.adapters.notifiers.secrets import read_door_secrets
+        from apex_cli.core.adapters.notifiers.secrets import read_listen_secrets
 
         environ = {"APEX_LISTEN_SECRET_TREND_SPIDER": f"{SECRET} {SECRET[::-1]}", "APEX_LISTEN_READ_TOKEN": "r" * 16}
-        secrets = read_door_secrets(None, environ, ["trend-spider", "other"])
+        secrets = read_listen_secrets(None, environ, ["trend-spider", "other"])
         assert secrets.sources == {"trend-spider": (SECRET, SECRET[::-1])}
         assert secrets.read == ("r" * 16,)
         assert listener.folder.exists()

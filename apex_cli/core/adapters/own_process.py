@@ -1,4 +1,4 @@
-"""apex started again by itself: how, and what keeps such a process from outliving its parent or growing without end."""
+"""Child processes of apex: how they start, and what ends one with its parent or at its memory limit."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Numbers made of bars: arrays in, numbers out; no I/O, no clock, no state."""
+"""Analysis of bars: functions from arrays to numbers, without I/O, clock or state."""

@@ -1,4 +1,4 @@
-"""What is odd about a history of bars: reported, never repaired. Needs no numpy."""
+"""Finds oddities in a history of bars; it reports them and repairs nothing. Needs no numpy."""
 
 from __future__ import annotations
 

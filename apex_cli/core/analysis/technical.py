@@ -1,4 +1,4 @@
-"""The technical picture of one symbol, judged in one direction: four sub-scores and their composite.
+"""Technical scores of one symbol in one direction: four sub-scores and their composite.
 
 Every sub-score lies in 0..1 and is built from parts of equal form: a measure in units that do not depend on
 the price level (mostly average true ranges), turned by *sign* so that positive speaks for the trade, then cut

@@ -1,4 +1,4 @@
-"""The loop: signals in, decisions out, state kept, nothing forgotten.
+"""The loop: it takes signals in, decides, executes, and keeps the state.
 
 Each cycle reads: *play the market (simulation), book what the broker did, keep the house
 (session, expiry, prices), take signals in, rank them, decide best first, act, learn.* The
@@ -438,7 +438,7 @@ class Coordinator:
         """Return what stands about each row and signal of *group*, in the order in which it is reported.
 
         Rejected rows come first, then the signals that ended on the way, the opportunities, best first, and the signals
-        that the bus had no room for. Each signal gets the mark of who proposed it: the door says so, and no source.
+        that the bus had no room for. Each signal gets the mark of who proposed it: the session says so, and no source.
         """
         waiting, dropped = strongest(
             [

@@ -1,4 +1,4 @@
-"""Does what people ask for: closes and answers, for this process or handed over by another."""
+"""Carries out closes and answers that people ask for, in this process or handed over by another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says of one signal: reports built from signals, decisions and orders."""
+"""Reports of single signals, built from signals, decisions and orders."""
 
 from __future__ import annotations
 

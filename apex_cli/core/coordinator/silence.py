@@ -1,4 +1,4 @@
-"""The pulse: that runs do their work is written down, so that their silence can be noticed."""
+"""The heartbeat of runs: each run records that it did its work, so that missing runs can be reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that wait a while, so that what competes for the same room and money is ordered together."""
+"""Signals that wait for the end of a window, so that those that compete are ranked together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approvals: what may become of one, and whether it still holds at the price of now."""
+"""Approvals: the states one can change to, and whether it still holds at the current price."""
 
 from __future__ import annotations
 

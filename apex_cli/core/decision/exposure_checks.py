@@ -1,4 +1,4 @@
-"""Checks of what is already at stake: positions, losses, open risk, orders of the day."""
+"""Checks of the account's exposure: positions, losses, open risk, orders of the day."""
 
 from __future__ import annotations
 

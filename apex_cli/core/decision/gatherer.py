@@ -1,4 +1,4 @@
-"""Gathers what a decision reads: the one way to a snapshot for run, approve, close and dry run."""
+"""Gathers the inputs of a decision; run, approve, close and dry run all take their snapshot from here."""
 
 from __future__ import annotations
 

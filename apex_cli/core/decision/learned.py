@@ -1,4 +1,4 @@
-"""In the mode that protects, what was learned of a strategy lowers its size or asks first, and never the opposite."""
+"""Protective learning: a poor expectation of a strategy lowers its size or asks first, never the opposite."""
 
 from __future__ import annotations
 

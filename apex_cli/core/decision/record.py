@@ -1,4 +1,4 @@
-"""How outcomes of signals get into the state: each function is the body of one transaction."""
+"""Writes outcomes of signals into the state: each function is the body of one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a round trip costs, and what reward, risk and expectancy come to after it."""
+"""The cost of a round trip, and reward, risk and expectancy after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a quantity is parted between the targets of a trade."""
+"""Divides a quantity between the targets of a trade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pre-trade check reads, and how it says its verdict."""
+"""The input of a pre-trade check, and the form of its verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers to approvals: looked at again at the moment of the answer, taken exactly once."""
+"""Answers to approvals: each is decided again at the moment of the answer, and taken exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a close came to: the values that callers get, read from orders and fills."""
+"""The result of a close, read from orders and fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a close is for: the position it names, how much of it, and the orders that close it."""
+"""The terms of a close: the position, the quantity, and the orders that close it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Closes a position, whole or in part, without ever selling more than is held, and without a naked moment.
+"""Closes a position, whole or in part.
+
+It never sells more than is held, and the position is protected at every moment.
 
 A closing order joins the OCA group of the exits of what it closes: the broker ends them with its fill, and it with
 theirs. Exits that only shrink, or rest in another group, make room in one piece with it. A fill that comes before is

@@ -1,4 +1,4 @@
-"""Guard: what is held keeps its stop, and nothing rests for more than is held.
+"""Guard: every position keeps its stop, and exits never rest for more than is held.
 
 Looked at after every start and whenever orders or positions changed. A stop that is missing is put
 back; what cannot be put back is reported. An exit that could sell what is not held any more is cancelled.

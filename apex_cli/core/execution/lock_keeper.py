@@ -1,4 +1,4 @@
-"""Looks after the locks of trades that were booked in another way, or before their protection was configured."""
+"""Adds locks for trades that were booked in another way, or before their protection was configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every cycle keeps in order: the session, waiting approvals, prices of what is held."""
+"""The housekeeping of a cycle: the session, waiting approvals, prices of positions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What closed trades teach: pure update rules over lessons, and the hook that applies them."""
+"""Learning from closed trades: pure update rules over lessons, and the hook that applies them."""

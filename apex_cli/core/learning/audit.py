@@ -1,4 +1,4 @@
-"""Whether learning is worth it: did what it moved up bring more than what it moved down, in the same session?"""
+"""Audit of learning: in one session, did signals with raised scores bring more than those with lowered scores?"""
 
 from __future__ import annotations
 

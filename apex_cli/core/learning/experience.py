@@ -1,4 +1,4 @@
-"""What lessons say together: sums by market and strategy, of those that are kept and of those that left the state.
+"""Sums over lessons by market and strategy, of those in the state and of those that left it.
 
 R after costs is compared with what was expected of the trade anyway; a trade counts by how much its result says. The
 R of a trade that wins its reward:risk or loses 1 varies by the reward:risk in a fair game, so it weighs one over that.

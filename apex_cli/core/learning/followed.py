@@ -1,4 +1,4 @@
-"""What signals that were not taken would have brought, by their stops and targets alone.
+"""Hypothetical results of signals that were not taken, by their stops and targets alone.
 
 A small account takes few of the signals it sees. What became of the others says as much of strategies and components,
 and what is not traded any more can show that it works again.

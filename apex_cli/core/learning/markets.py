@@ -1,4 +1,4 @@
-"""AdaptiveWeights: what each market and each of its strategies is expected to bring, and the market's factor."""
+"""AdaptiveWeights: the expected R of each market and strategy, and the factor of each market."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PatternLearner: what the most similar past entries brought."""
+"""PatternLearner: the results of the most similar past entries."""
 
 from __future__ import annotations
 

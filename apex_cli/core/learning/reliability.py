@@ -1,4 +1,4 @@
-"""Whether what was expected came: realised R beside expected R, by tenths of what was expected."""
+"""Reliability of expectations: realised R beside expected R, by deciles of expected R."""
 
 from __future__ import annotations
 

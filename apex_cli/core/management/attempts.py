@@ -1,4 +1,4 @@
-"""What a chore tried and may try again: pauses, alarms that are reported once, events for the journal."""
+"""Attempts of a recurring task: pauses between them, alarms that are reported once, events for the journal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Manager: moves the stops of open positions in the loop, by the rules of section ``management``.
 
-Rules say what is wanted (``rules/management.py``, ``rules/targets.py``); this module asks the broker for it. An order
+Rules say what is wanted (``stops``, ``targets``); this module asks the broker for it. An order
 is on disk before it leaves, a stop is cancelled only after its stand-in is confirmed, and what the broker does not
 confirm is reported and asked again after a pause.
 """

@@ -1,4 +1,4 @@
-"""A limit entry that follows the price: the next price, what may still be bought, and the fresh orders for it.
+"""A limit entry that follows the price: its next price, the quantity still allowed, and the new orders.
 
 What was decided is the bound: all entries of a bracket together never ask for more than its quantity, and no price
 lies beyond ``max_pct`` of the decision's.

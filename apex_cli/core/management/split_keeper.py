@@ -1,4 +1,4 @@
-"""SplitKeeper: ends what stands on prices that stopped meaning the same, where bars show a split that nobody names."""
+"""SplitKeeper: ends signals, orders and plans with prices from before a split that bars show and no file names."""
 
 from __future__ import annotations
 

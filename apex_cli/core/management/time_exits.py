@@ -1,4 +1,4 @@
-"""TimeKeeper: closes what has been held long enough, and everything that is not to be held overnight."""
+"""TimeKeeper: closes positions at their longest holding time, and those that are not held overnight."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Agents: programs that look and propose, what they may do, and what they have at stake.
 
-Who an agent is, the door says that it came through, never a field of a signal. What an agent writes is data from a
+Who an agent is, its session says, never a field of a signal. What an agent writes is data from a
 stranger: it is cut, cleaned and shown between quotation marks.
 """
 
@@ -81,7 +81,7 @@ class Proposal(Value, frozen=True, kw_only=True):
     """The mark of a signal that an agent proposed: a person decides on it, whatever else is set."""
 
     agent: str
-    """Name that the door knows the agent by."""
+    """Name that the session knows the agent by."""
 
     reason: str = ""
     """Why, in the agent's own words: harmless, and still a stranger's."""

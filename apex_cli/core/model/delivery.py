@@ -1,4 +1,4 @@
-"""Where the delivery of notices stands, channel by channel."""
+"""The progress of delivery of notices, by channel."""
 
 from __future__ import annotations
 

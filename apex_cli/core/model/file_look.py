@@ -1,4 +1,4 @@
-"""What a file of prices, trades or signals was taken for."""
+"""How a file of prices, trades or signals was read."""
 
 from __future__ import annotations
 

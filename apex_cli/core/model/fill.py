@@ -1,4 +1,4 @@
-"""Fills: the truth. Positions, P&L and day trades are folds over them."""
+"""Fills. Positions, P&L and day trades are computed from them alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of the house finds."""
+"""Findings of the checks of ``doctor`` and ``state check``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lessons: what a closed trade looked like when it was entered, and what it brought."""
+"""Lessons: features of a closed trade at its entry, and its result."""
 
 from __future__ import annotations
 

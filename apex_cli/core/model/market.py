@@ -1,4 +1,4 @@
-"""Bars and quotes: what prices we know and when they were true."""
+"""Bars and quotes: prices, each with its time."""
 
 from __future__ import annotations
 

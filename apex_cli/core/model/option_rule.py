@@ -1,4 +1,4 @@
-"""An option chosen by rule: what is wanted, and what a broker lists."""
+"""An option chosen by rule: the wanted terms, and the contracts that a broker lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: the terms we send, and what we know of their fate."""
+"""Orders: the terms that are sent, and the known state of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protections: what keeps a run of bad trades from becoming a worse one, and the locks that follow from closed trades.
+"""Protections: limits on new entries after losses, and the locks that follow from closed trades.
 
 Everything is off until it is configured. A protection refuses openings only: nothing here ever keeps a position from
 being closed or protected.

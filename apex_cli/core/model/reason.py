@@ -1,4 +1,4 @@
-"""Why something is so, for scripts and for people."""
+"""Reasons: a code for scripts, and a sentence for people."""
 
 from __future__ import annotations
 

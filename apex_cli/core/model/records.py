@@ -1,4 +1,4 @@
-"""Rows of the state: what apex must remember between two moments."""
+"""Rows of the tables of the state."""
 
 from __future__ import annotations
 

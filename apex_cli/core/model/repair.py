@@ -1,4 +1,4 @@
-"""What mending the state came to."""
+"""Results of repairs of the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that one process hands to another: what is asked, and what came of it."""
+"""Requests that one process hands to another, and their results."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Signal(Value, frozen=True, kw_only=True):
     """How to choose the contract of an option that names none; then the levels are those of its underlying."""
 
     proposal: Proposal | None = None
-    """Set where an agent proposed it: by the door that it came through, never by what it says of itself."""
+    """Set where an agent proposed it: by the session that it came from, never by what it says of itself."""
 
     @property
     def side(self) -> OrderSide:

@@ -1,4 +1,4 @@
-"""How much is traded, and what limited it."""
+"""The quantity of a trade, and what limited it."""
 
 from __future__ import annotations
 

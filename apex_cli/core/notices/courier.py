@@ -1,4 +1,4 @@
-"""Brings committed events to one channel: at least once, in order, without ever holding up what emitted them.
+"""Delivers committed events to one channel: at least once, in order, without delaying the process that emitted them.
 
 The journal is the queue. A channel that is slow or dead falls behind in it and costs nothing but the distance; what
 it delivers next is read when it can be delivered. Before each notice its number is written down, and after it the new

@@ -1,1 +1,1 @@
-"""From fills to positions and round trips, and what is known of both."""
+"""Positions and round trips, computed from fills."""

@@ -1,4 +1,4 @@
-"""Plans of holdings that no signal opened: nothing but the stop that somebody gave them."""
+"""Plans of positions that no signal opened; they hold a stop alone."""
 
 from __future__ import annotations
 

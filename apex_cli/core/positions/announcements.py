@@ -1,4 +1,4 @@
-"""Events made for people that no fill brings about: day trades that run out, options near their end, the day's sum."""
+"""Events for people that no fill causes: few day trades left, options near expiry, the summary of the day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When time alone closes a position: after so many sessions or minutes, and before the close of a session."""
+"""Time exits: after a number of sessions or minutes, and before the close of a session."""
 
 from __future__ import annotations
 

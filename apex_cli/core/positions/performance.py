@@ -1,4 +1,4 @@
-"""What closed trades and an equity curve come to: each number has its formula in this one place.
+"""Statistics of closed trades and of an equity curve; the formula of each number is here alone.
 
 P&L and R are Decimal, before commissions unless a name says *net*, as positions show them while they are open.
 Fractions are fractions: 0.6 is 60 %. A number that the trades cannot give is None, never 0.

@@ -1,4 +1,4 @@
-"""What is held and what waits, as values: every view shows these numbers, none computes its own."""
+"""Positions and waiting approvals as values; every view shows these numbers and computes none itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A split of what is held: every number of it brought to what it means after the split, in one commit.
+"""A split of a position: all its numbers are adjusted in one commit.
 
 new = parts.new units for parts.old, at old/new of the price: 10 for 1, 1 for 20. Values, profits and R stay what they
 were: quantities times the ratio, prices over it. Levels are put on the tick. What is less than a unit was paid in cash.

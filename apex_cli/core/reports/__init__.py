@@ -1,1 +1,1 @@
-"""What happened, added up for people: the day, positions, trades, the story of one signal."""
+"""Reports: the day, positions, trades, the history of one signal."""

@@ -1,4 +1,4 @@
-"""What happened, as lines a person reads: decisions with their reasons, fills, closed trades, alarms."""
+"""Activity as lines of text: decisions with their reasons, fills, closed trades, alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where live trading and a replay of the same days part: signals missed, fills against the model, exits, expectancy.
+"""Differences between live trading and a replay of the same days: missed signals, fills, exits, expectancy.
 
 The replay is the model: what the same settings would have done with the same signals at the prices of the bars. Costs
 of fills are positive where live trading paid more, or got less, than the model; amounts are account currency.

@@ -1,4 +1,4 @@
-"""Every limit on what is at stake beside what there is, counted as the checks before a trade count it."""
+"""Every limit of exposure beside its current use, counted as the pre-trade checks count it."""
 
 from __future__ import annotations
 

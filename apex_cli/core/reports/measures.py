@@ -1,4 +1,4 @@
-"""What a replay is judged by: pure functions over equity and round trips."""
+"""Measures of a replay: pure functions over equity and round trips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the best of many settings is more than luck: pure functions over the returns of each.
+"""Tests of whether the best of many settings is more than luck: pure functions over the returns of each.
 
 The more settings are tried, the better the best one looks, whatever they are worth. What is said here counts the tries.
 """

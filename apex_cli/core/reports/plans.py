@@ -1,4 +1,4 @@
-"""What trades were planned to be and why they were taken, read from events one by one."""
+"""Plans of trades and the reasons for them, read from events one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is at risk now, as one value: by position and by group, together, in bad times, and beside every limit.
+"""The current risk as one value: by position and group, in total, under stress, and beside every limit.
 
 Made of the committed state, the limits and the price history that is at hand; whoever looks needs no broker. Losses
 and risks are positive amounts in account currency. What is not known is left out of sums, and named.

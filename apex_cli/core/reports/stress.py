@@ -1,4 +1,4 @@
-"""What moves of prices would cost the positions that are held now: a gap, a day that was, and what moves together.
+"""Stress tests of the open positions: a gap, a day of the past, and correlated moves.
 
 A move is a part of the price of what a position follows: 0.1 is 10 % up; an option follows its underlying. Losses of
 moves are counted from the latest price to the price after the move, in account currency by the latest rate. No stop

@@ -1,4 +1,4 @@
-"""What became of each signal, read from events one by one: of a journal as of a replay, so that the two compare."""
+"""The outcome of each signal, read from the events of a journal or of a replay, so that both can be compared."""
 
 from __future__ import annotations
 

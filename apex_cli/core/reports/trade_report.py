@@ -1,4 +1,4 @@
-"""What a span of trading came to, added up event by event, so that any history streams.
+"""The results of a period, added up event by event, so that a history of any length can be streamed.
 
 Amounts are account currency. P&L is before commissions unless it is called net. Slippage is a cost: positive when
 it was paid.

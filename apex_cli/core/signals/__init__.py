@@ -1,1 +1,1 @@
-"""Where signals come from and what they are worth: scanners, technical analysis, predictions, scores."""
+"""Sources of signals and their evaluation: scanners, technical analysis, predictions, scores."""

@@ -1,4 +1,4 @@
-"""TechnicalAnalyzer: does the symbol's own picture support the signal?"""
+"""TechnicalAnalyzer: whether the technical scores of the symbol support the signal."""
 
 from __future__ import annotations
 

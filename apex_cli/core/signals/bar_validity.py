@@ -1,4 +1,4 @@
-"""How long a signal is good for that was seen at the end of a bar."""
+"""The validity of a signal that was found at the end of a bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every step of the pipeline is given, its own or one that the configuration names."""
+"""The context that every step of the pipeline receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps and scanners behind a guard: code that may be anybody's ends neither the run nor, as a rule, the signal.
+"""Guarded steps and scanners: an error in foreign code ends neither the run nor, as a rule, the signal.
 
 What crashes is reported, and asked again next time. What does not answer in time, or takes more memory than it may, is
 reported and left out for the rest of the run.

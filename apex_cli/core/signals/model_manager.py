@@ -1,4 +1,4 @@
-"""ModelManager: which model is in use, how good it was of late, and whether it is time to train.
+"""ModelManager: the model in use, its recent quality, and whether to train a new one.
 
 This module needs neither numpy nor scikit-learn; what does is imported where models are used or trained.
 """

@@ -1,4 +1,4 @@
-"""Time and memory that one call of somebody's code may take.
+"""Limits of time and memory for one call of foreign code.
 
 A stretch of code that does not await is ended by an alarm, wherever it is: in a loop, in a sleep, in a blocking call.
 Code that awaits is driven step by step in a task of its own, and abandoned when its time is over, whatever it catches.

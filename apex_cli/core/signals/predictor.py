@@ -1,4 +1,4 @@
-"""MLPredictor: what does a model that learned from all symbols say of the next bar?"""
+"""MLPredictor: the prediction of the next bar by a model that was trained on all symbols."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What reads text: bytes, tables, documents, cells and fields, and the words of what is wrong with them."""
+"""Readers of text: bytes, tables, documents, cells and fields, and the wording of their errors."""

@@ -1,4 +1,4 @@
-"""Cells of files that people have: numbers and times in every common spelling, read exactly or not at all.
+"""Cells of files: numbers and times in every common spelling, read exactly or refused.
 
 One cell is often unclear (``1,234``, ``11/12/2026``); the other cells of the file decide, or a setting does. What
 stays unclear is never guessed: the two readings are named.

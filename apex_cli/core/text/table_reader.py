@@ -1,4 +1,4 @@
-"""Any table that people have, as rows of text: compression, encoding, delimiter and lines around it are found out.
+"""Tables of any form as rows of text: compression, encoding, delimiter and lines around the table are detected.
 
 ``open_table`` takes the bytes of a text file, perhaps compressed, of a workbook (extra ``xlsx``), of a Parquet or
 Arrow file (extra ``parquet``) or of a JSON document. It knows nothing of prices, signals or executions; which row names

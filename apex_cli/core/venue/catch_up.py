@@ -1,4 +1,4 @@
-"""Brings an older book of the venue up to what is known of it elsewhere: orders, executions and how orders ended.
+"""Brings an older book of the venue up to date from the journal: orders, executions, and ended orders.
 
 The venue numbers orders and executions without a gap, so a book that does not know the newest numbers is an older one.
 """

@@ -1,4 +1,4 @@
-"""What trading costs: commissions and slippage.
+"""Costs of trading: commissions and slippage.
 
 Commission rates are those of Interactive Brokers' public page (interactivebrokers.com, "Commissions":
 stocks and ETFs, options, spot currencies, cryptocurrencies; United States, lowest volume tier). Exchange,

@@ -1,4 +1,4 @@
-"""What a venue refuses before it looks at prices."""
+"""Refusals of a venue before prices are looked at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where orders meet prices: one price, or the path inside a bar."""
+"""Matches orders with prices: one price, or the path inside a bar."""
 
 from __future__ import annotations
 

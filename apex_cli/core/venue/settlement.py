@@ -1,4 +1,4 @@
-"""Cash of every currency, positions, executions and last prices: where fills are booked, and what all of it is worth.
+"""Books fills of the venue: cash of every currency, positions, executions, last prices, and their value.
 
 What is bought in another currency leaves a debt in it, as at a broker that lends it: the account is worth all its
 balances and positions at the rates of the moment.

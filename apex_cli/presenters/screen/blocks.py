@@ -1,4 +1,4 @@
-"""What a result looks like, before anyone decides whether it is drawn or printed plainly.
+"""Parts of a result, the same whether it is drawn or printed as plain text.
 
 Every text of a block is made visible when the block is: whatever draws it may take it as it is.
 """

@@ -1,4 +1,4 @@
-"""A result that is kept instead of printed: what a command says, for a program in the same process."""
+"""Captures the result of a command instead of printing it, for a program in the same process."""
 
 from __future__ import annotations
 

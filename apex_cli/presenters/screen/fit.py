@@ -1,4 +1,4 @@
-"""How a table fits into a width: what matters least is left out first, and what matters most is never cut."""
+"""Fits a table into a width: the least important columns are left out first, and the most important are never cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one door to standard output and standard error.
+"""Everything that apex prints goes through here to standard output and standard error.
 
 A command opens an ``Output``, does its work inside, and gives its result once. Results go to
 standard output, talk to standard error. With ``--json`` the result is one envelope. An error

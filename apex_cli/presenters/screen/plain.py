@@ -1,4 +1,4 @@
-"""Blocks as plain text: what a pipe, a log or ``TERM=dumb`` gets."""
+"""Prints blocks as plain text, for a pipe, a log or ``TERM=dumb``."""
 
 from __future__ import annotations
 

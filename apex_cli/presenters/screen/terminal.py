@@ -1,4 +1,4 @@
-"""Blocks drawn with Rich: what a person at a terminal sees."""
+"""Draws blocks with Rich, for a terminal."""
 
 from __future__ import annotations
 

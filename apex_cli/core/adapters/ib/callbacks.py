@@ -1,4 +1,4 @@
-"""What was heard on the socket, as values: one kind for each callback that reports orders."""
+"""Messages of the broker as values: one class for each callback that reports orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which account this may be: paper unless everything says live, and never another than configured."""
+"""Checks of the account behind the port: paper unless everything says live, and never another than configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latest prices over the broker's connection: streamed, dated, and never a number that is none.
+"""Latest prices over the broker's connection: streamed and dated; a sentinel is never taken for a price.
 
 One subscription for each instrument that is asked for. A price is the last trade, else the middle of bid and ask,
 else the last close, each with when it was true: delayed ones are a quarter of an hour old, a close is of its session.

@@ -1,4 +1,4 @@
-"""What both libraries' objects have in common, as far as apex reads them."""
+"""Protocols of the client libraries' objects: the attributes that apex reads, the same in both libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hears the protocol's own callbacks, before the library concludes anything from them.
+"""Receives the protocol's own callbacks, before the library concludes anything from them.
 
 The names and arguments of these callbacks are those of Interactive Brokers' EWrapper, the same in every client
 library; each is wrapped on one ``wrapper`` object, and is passed to the library unchanged. A handler only appends.

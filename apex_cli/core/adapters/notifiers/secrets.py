@@ -59,7 +59,7 @@ class Role(StrEnum):
         return list(Role).index(self) >= list(Role).index(other)
 
 
-class DoorSecrets(Value, frozen=True, kw_only=True):
+class ListenSecrets(Value, frozen=True, kw_only=True):
     """What those must know who come in over HTTP; several of each may be valid while one is changed."""
 
     sources: dict[str, tuple[str, ...]] = {}
@@ -142,24 +142,24 @@ def _require_long(name: str, secrets: Iterable[str]) -> None:
         raise _wrong(name, what, f"export {name}=$(openssl rand -hex 24)")
 
 
-def read_door_secrets(
+def read_listen_secrets(
     path: Path | None, environ: Mapping[str, str], sources: Iterable[str], agents: Iterable[str] = ()
-) -> DoorSecrets:
+) -> ListenSecrets:
     """Return what *sources*, *agents*, readers and those who act must know; of *environ*, else of the file at *path*.
 
     Raises:
         ConfigError: the file is missing, readable by others, a secret is too short, or two agents share one.
     """
     given = read_file(path) if path is not None else {}
-    given |= {name: value for name, value in environ.items() if is_door_name(name) and value.strip()}
-    found = {name: tuple(value.split()) for name, value in given.items() if is_door_name(name)}
+    given |= {name: value for name, value in environ.items() if is_listen_name(name) and value.strip()}
+    found = {name: tuple(value.split()) for name, value in given.items() if is_listen_name(name)}
     for name, secrets in found.items():
         _require_long(name, secrets)
         keep_secret(*secrets)
     by_agent = {agent: found[name] for agent in agents if (name := agent_variable(agent)) in found}
     _require_distinct(by_agent)
     by_source = {source: found[name] for source in sources if (name := secret_variable(source)) in found}
-    return DoorSecrets(
+    return ListenSecrets(
         sources=by_source, read=found.get(READ_TOKEN, ()), control=found.get(CONTROL_TOKEN, ()), agents=by_agent
     )
 
@@ -192,7 +192,7 @@ def agent_variable(agent: str) -> str:
     return AGENT_TOKEN + agent.upper().replace("-", "_")
 
 
-def is_door_name(name: str) -> bool:
+def is_listen_name(name: str) -> bool:
     """Return whether *name* is that of a secret of ``apex listen``."""
     return name in {READ_TOKEN, CONTROL_TOKEN} or name.startswith((SOURCE_SECRET, AGENT_TOKEN))
 
@@ -258,7 +258,7 @@ def read_file(path: Path) -> dict[str, str]:
         name, separator, value = (part.strip() for part in line.partition("="))
         if not name or name.startswith("#"):
             continue
-        if not (name in NAMES or is_door_name(name)) or not separator:
+        if not (name in NAMES or is_listen_name(name)) or not separator:
             known = ", ".join((*NAMES, READ_TOKEN, CONTROL_TOKEN, f"{SOURCE_SECRET}NAME"))
             raise _unreadable(path, f"line {number} is none of {known}, each with its = and value")
         reported[name] = f"{reported.get(name, '')} {_unquoted(value)}".strip()

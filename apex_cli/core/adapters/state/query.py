@@ -54,7 +54,7 @@ _TOKEN = re.compile(
 
 
 class VerifiedStorage(Storage):
-    """TinyDB's door to the state: every read is verified, and nothing is written."""
+    """TinyDB's storage of the state: every read is verified, and nothing is written."""
 
     def __init__(self, store: TinyDbStore) -> None:
         """Read the file of *store*."""

@@ -1,4 +1,4 @@
-"""What becomes of opportunities that wait for a person."""
+"""Approvals: queued, answered, expired."""
 
 from __future__ import annotations
 

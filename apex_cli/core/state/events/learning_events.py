@@ -1,4 +1,4 @@
-"""What learning changes, and what becomes of signals that were not taken."""
+"""Changes by learning, and results of signals that were not taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders that are about to be sent, what becomes of them, and their fills."""
+"""Orders that are about to be sent, their changes of state, and their fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of signals: not readable, ended, refused, decided."""
+"""Signals: not readable, ended, refused, decided."""
 
 from __future__ import annotations
 

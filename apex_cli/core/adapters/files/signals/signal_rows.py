@@ -1,4 +1,4 @@
-"""One row of a signal file to a ``Signal``, or to the reason why it is none.
+"""One row of a signal file to a ``Signal``, or to the reason why it cannot be one.
 
 Only the form is judged here: a stop on the wrong side is well-formed, and the decision refuses it.
 """

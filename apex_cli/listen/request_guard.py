@@ -1,4 +1,4 @@
-"""What a sender of signals must pass: its address, its secret or signature, the size of its body, its rate."""
+"""Checks of every sender of signals: its address, its secret or signature, the size of its body, its rate."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect, Request
 
 from apex_cli.core.adapters.files.signals.alerts import SECRETS
-from apex_cli.core.adapters.notifiers.secrets import DoorSecrets
+from apex_cli.core.adapters.notifiers.secrets import ListenSecrets
 from apex_cli.core.adapters.signatures import check_signature, is_one_of
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.ports import Clock
 from apex_cli.core.text.text_table import plain_name
 from apex_cli.listen.http_refusals import RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.request_rates import Bucket
-from apex_cli.settings.doors import ListenSourceSettings, SourceAuth
+from apex_cli.settings.webhooks import ListenSourceSettings, SourceAuth
 
 BODY_WITHIN_S = 10.0
 """How long a body may take to arrive."""
@@ -39,10 +39,10 @@ class Sender(NamedTuple):
     """What it calls this request; empty when it calls it nothing."""
 
 
-class Door:
+class RequestGuard:
     """Lets senders in; belongs to one event loop."""
 
-    def __init__(self, sources: Mapping[str, ListenSourceSettings], secrets: DoorSecrets, clock: Clock) -> None:
+    def __init__(self, sources: Mapping[str, ListenSourceSettings], secrets: ListenSecrets, clock: Clock) -> None:
         """Know who may come; *clock* is held against the time of signatures."""
         self._sources = dict(sources)
         self._secrets = secrets.sources

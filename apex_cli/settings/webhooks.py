@@ -1,4 +1,4 @@
-"""Who may bring signals over HTTP, and how."""
+"""Settings of ``apex listen``: who may send signals over HTTP, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door that an agent comes through: it says who the agent is, counts what it asks, and writes down what it did."""
+"""The session of one agent: it knows the agent's name, counts its requests, and records each call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MINUTE_S = 60.0
 
 
-class Door:
+class AgentSession:
     """One agent's way in. Calls may come from several threads."""
 
     def __init__(self, settings: Settings, agent: str, tools: Sequence[Tool], *, kind: str) -> None:
