@@ -50,19 +50,21 @@ class Redactor:
                 text = text.replace(secret, MASK)
         return _in_text.sub(_masked, text)
 
-    def line(self, line: bytes) -> bytes:
-        """Return one encoded event without what nobody may see; JSON stays JSON."""
-        if any(secret in line for secret in self._in_bytes):
-            line = self._without_secrets(line)
-        if _find_u(line) or _find_f(line) or _find_token(line):
-            return _in_bytes.sub(_masked_bytes, line)
-        return line
+    def lines(self, lines: bytes) -> bytes:
+        """Return encoded events, one a line, without what nobody may see; JSON stays JSON."""
+        if any(secret in lines for secret in self._in_bytes):
+            lines = b"\n".join(map(self._without_secrets, lines.split(b"\n")))
+        if _find_u(lines) or _find_f(lines) or _find_token(lines):
+            return _in_bytes.sub(_masked_bytes, lines)
+        return lines
 
     def _without_secrets(self, line: bytes) -> bytes:
         """Replace the known values; where one begins or ends inside an escape, value by value."""
         reported = line
         for secret in self._in_bytes:
             reported = reported.replace(secret, MASK.encode())
+        if reported == line:
+            return line
         try:
             msgspec.json.decode(reported)
         except msgspec.DecodeError:

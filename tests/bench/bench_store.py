@@ -239,7 +239,7 @@ def report_small_costs(folder: Path, store: TinyDbStore) -> None:
     print(f"taking and dropping a lock: {per_call(take_and_drop, 3000) * 1e3:.1f} us")
     redactor = Redactor(("correct horse battery", "a-long-api-token"))
     line = encode_event(next(store.journal.events()))
-    print(f"looking for secrets in {len(line)} bytes: {per_call(lambda: redactor.line(line), 20_000) * 1e3:.2f} us")
+    print(f"looking for secrets in {len(line)} bytes: {per_call(lambda: redactor.lines(line), 20_000) * 1e3:.2f} us")
 
 
 if __name__ == "__main__":

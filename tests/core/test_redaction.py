@@ -25,7 +25,7 @@ TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawx"  # noqa: S105 - of nobod
 )
 def test_accounts_keep_letters_and_two_digits_and_tokens_nothing(given_text: str, reported: str) -> None:
     assert Redactor().text(given_text) == reported
-    assert Redactor().line(given_text.encode()) == reported.encode()
+    assert Redactor().lines(given_text.encode()) == reported.encode()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_accounts_keep_letters_and_two_digits_and_tokens_nothing(given_text: str
 )
 def test_numbers_times_ids_and_words_stay(text: str) -> None:
     assert Redactor().text(text) == text
-    assert Redactor().line(text.encode()) == text.encode()
+    assert Redactor().lines(text.encode()) == text.encode()
 
 
 @given(
@@ -61,7 +61,7 @@ def test_no_price_and_no_order_id_is_ever_touched(price: Decimal, number: int, l
     ulid = str(ULID.from_int(number))
     text = f'{{"price":"{price}","id":"apex-{ulid}-{leg}","n":{number}}}'
     assert Redactor(("correct horse",)).text(text) == text
-    assert Redactor(("correct horse",)).line(text.encode()) == text.encode()
+    assert Redactor(("correct horse",)).lines(text.encode()) == text.encode()
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -71,18 +71,24 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 def test_a_known_secret_is_gone_and_json_stays_json(secret: str, before: str, after: str) -> None:
     redactor = Redactor((secret,))
     line = msgspec.json.encode({"text": before + secret + after})
-    reported = msgspec.json.decode(redactor.line(line))["text"]
+    reported = msgspec.json.decode(redactor.lines(line))["text"]
     if any(letter not in "0123456789.,:+-*" for letter in secret):
         assert secret not in reported
 
 
 def test_a_secret_with_quotes_is_found_in_json_too() -> None:
-    assert Redactor(('say "friend"\n',)).line(rb'{"text":"say \"friend\"\n now"}') == b'{"text":"*** now"}'
+    assert Redactor(('say "friend"\n',)).lines(rb'{"text":"say \"friend\"\n now"}') == b'{"text":"*** now"}'
 
 
 def test_a_secret_that_begins_inside_an_escape_leaves_json_behind() -> None:
     line = msgspec.json.encode({"text": "a\newsecret", "n": 5})
-    assert msgspec.json.decode(Redactor(("newsecret",)).line(line)) == {"text": "a\newsecret", "n": 5}
+    assert msgspec.json.decode(Redactor(("newsecret",)).lines(line)) == {"text": "a\newsecret", "n": 5}
+
+
+def test_of_several_lines_only_what_is_secret_changes() -> None:
+    lines = b'{"text":"a\\newsecret"}\n{"id":"U1234567"}\n{"note": "newsecret"}\n{"price":"12345.67"}\n'
+    clean = b'{"text":"a\\newsecret"}\n{"id":"U*****67"}\n{"note": "***"}\n{"price":"12345.67"}\n'
+    assert Redactor(("newsecret",)).lines(lines) == clean
 
 
 def test_short_values_and_plain_numbers_are_no_secrets() -> None:

@@ -101,7 +101,7 @@ class Journal:
     __slots__ = ("_last_seq", "_newest", "_redact", "_size", "folder")
 
     def __init__(self, folder: Path, redact: Callable[[bytes], bytes] | None = None) -> None:
-        """Touch nothing yet; *redact* sees every encoded line before it is written.
+        """Touch nothing yet; *redact* sees all encoded lines before they are written.
 
         By default it takes out account ids, tokens, and what the environment calls secret.
         """
@@ -293,7 +293,7 @@ class Journal:
 
     def _append_to(self, path: Path, rows: list[OutboxRow], *, wait: bool) -> None:
         redact = self._redact = self._redact or _default_redaction()
-        data = b"".join(redact(encode_event(row)) + b"\n" for row in rows)
+        data = redact(b"".join([encode_event(row) + b"\n" for row in rows]))
         with atomic_file.state_errors(path):
             descriptor = atomic_file.open_for_writing(path, os.O_APPEND)
             try:
@@ -349,7 +349,7 @@ class Journal:
 def _default_redaction() -> Callable[[bytes], bytes]:
     from apex_cli.core.redaction import Redactor, known_secrets
 
-    return Redactor(known_secrets(os.environ)).line
+    return Redactor(known_secrets(os.environ)).lines
 
 
 def _month(since: datetime | None) -> str:
