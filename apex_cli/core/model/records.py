@@ -291,8 +291,8 @@ class TradingState(Value, frozen=True, kw_only=True):
     changed_at: datetime | None = None
 
 
-class OutboxRow(Value, frozen=True, kw_only=True):
-    """An event on its way to the journal, committed with the change that it describes."""
+class OutboxRow(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """An event on its way to the journal, committed with the change that it describes; encoded as it stands there."""
 
     seq: int
     """Unique and rising for the life of the state."""
