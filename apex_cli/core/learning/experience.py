@@ -119,18 +119,25 @@ class Summands:
     __slots__ = ("_exact", "_rounded")
 
     def __init__(self, exact: tuple[Decimal, ...]) -> None:
-        """Round them once, where that is the same as to round each sum: unless one lies in the middle."""
-        rounded = tuple([each.quantize(SUM_PLACES) for each in exact])
-        is_between = any(abs(one - two) == HALF_A_PLACE for one, two in zip(exact, rounded, strict=True))
-        self._exact, self._rounded = exact, None if is_between else rounded
+        """Round nothing yet."""
+        self._exact = exact
+        self._rounded: tuple[Decimal, ...] | None = None
+        """Empty where to round each sum is not the same as to round these: one lies in the middle."""
 
     def added_to(self, sums: Iterable[Decimal], fade: Decimal) -> list[Decimal]:
         """Return *sums*, of which *fade* is kept, with them."""
         if fade is not ONE:
             return [(old * fade + new).quantize(SUM_PLACES) for old, new in zip(sums, self._exact, strict=True)]
-        if self._rounded is not None:
+        if self._rounded is None:
+            self._rounded = self._round()
+        if self._rounded:
             return list(map(add, sums, self._rounded))
         return [(old + new).quantize(SUM_PLACES) for old, new in zip(sums, self._exact, strict=True)]
+
+    def _round(self) -> tuple[Decimal, ...]:
+        rounded = tuple([each.quantize(SUM_PLACES) for each in self._exact])
+        is_between = any(abs(one - two) == HALF_A_PLACE for one, two in zip(self._exact, rounded, strict=True))
+        return () if is_between else rounded
 
 
 _facts: dict[int, LessonFacts] = {}
