@@ -45,12 +45,13 @@ def decimals(value: Decimal, least: int = 2) -> str:
     >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3)
     ('1.40', '0.3333')
     """
-    return _padded(value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN), least)
+    return _padded(f"{value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN):f}", least)
 
 
-def _padded(value: Decimal, least: int) -> str:
-    whole, _, part = plain(value).partition(".")
-    part = part.ljust(least, "0")
+def _padded(text: str, least: int) -> str:
+    """Return a number with as many decimals as it needs, and at least *least*."""
+    whole, _, part = text.partition(".")
+    part = part.rstrip("0").ljust(least, "0")
     return f"{whole}.{part}" if part else whole
 
 
@@ -61,7 +62,7 @@ def beside(value: Decimal, limit: Decimal, least: int = 2) -> str:
     ('3.46', '1.99996')
     """
     places = next(n for n in count(2) if round(value, n).compare(limit) == value.compare(limit))
-    return _padded(round(value, places), least)
+    return _padded(f"{round(value, places):f}", least)
 
 
 _CURRENCY: ContextVar[str] = ContextVar("account_currency", default=HOME_CURRENCY)
@@ -93,7 +94,7 @@ def money(value: Decimal) -> str:
     >>> money(Decimal(150)), money(Decimal("-3000.5"))
     ('150.00 USD', '-3,000.50 USD')
     """
-    return f"{Decimal(decimals(value)):,f} {account_currency()}"
+    return f"{_padded(f'{value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN):,f}', 2)} {account_currency()}"
 
 
 def price(value: Decimal) -> str:
