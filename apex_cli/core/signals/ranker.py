@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-
-from msgspec.structs import replace
 
 from apex_cli.core.analysis.correlation import Moves
 from apex_cli.core.learning.expectation import expectation, value_key
@@ -19,7 +17,6 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import (
-    Expectation,
     Opportunity,
     ScoreComponent,
     ScoreFactor,
@@ -91,61 +88,49 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
     score = min(1, sum of weight * value * product of factors), to four places. *edge* is what similar trades brought;
     None when nothing is known.
     """
-    parts = _parts(signal, context)
+    return score_of(parts_of(signal, context), signal, context, edge)
+
+
+def score_of(
+    parts: Mapping[str, Part], signal: Signal, context: RankingContext, edge: Edge | None = None
+) -> Opportunity:
+    """Return what ``score`` does, where *parts* are known already: similar trades are found by them."""
     factors = _factors(signal, context)
     market = signal.instrument.market_type
     weights = context.weights
-    learned = ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}")
+    learned = [ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}")]
+    if edge is not None:
+        learned.append(ScoreFactor(name="strategy", value=edge.bonus, why=edge.why))
     default = ScoreFactor(name="market", value=DEFAULT_WEIGHTS.markets[market])
     notes = [part.note for part in parts.values() if part.note]
     if context.correlations is None and context.exposures:
         notes.append(NO_BARS)
     values = {name: part.value for name, part in parts.items()}
     plain_score = _total(values, DEFAULT_WEIGHTS, (default, *factors))
-    plain = Opportunity(
+    in_force = (*learned, *factors)
+    return Opportunity(
         signal=signal,
-        opportunity_score=_total(values, weights, (learned, *factors)),
+        opportunity_score=_total(values, weights, in_force),
         breakdown=tuple(
             [ScoreComponent(name=name, weight=weights.parts[name], value=values[name]) for name in PART_NAMES]
         ),
-        factors=(learned, *factors),
+        factors=in_force,
         plain_score=plain_score,
         weights_version=context.weights_version,
         notes=tuple(notes),
-        expected=_expected(signal, context, plain_score, values),
-    )
-    return plain if edge is None else with_edge(plain, context, edge)
-
-
-def with_edge(plain: Opportunity, context: RankingContext, edge: Edge) -> Opportunity:
-    """Return what ``score`` found without an edge with what similar trades brought."""
-    market, *others = plain.factors
-    factors = (market, ScoreFactor(name="strategy", value=edge.bonus, why=edge.why), *others)
-    values = {part.name: part.value for part in plain.breakdown}
-    return replace(
-        plain,
-        opportunity_score=_total(values, context.weights, factors),
-        factors=factors,
-        expected=_expected(plain.signal, context, plain.plain_score or ZERO, values, edge)
-        if edge.beyond
-        else plain.expected,
+        expected=expectation(
+            context.learned or weights,
+            value_key(market, signal.strategy),
+            plain_score,
+            values,
+            pattern=edge.beyond if edge is not None and edge.beyond else ZERO,
+            orders=context.orders,
+        ),
     )
 
 
-def _expected(
-    signal: Signal, context: RankingContext, plain_score: Decimal, values: dict[str, Decimal], edge: Edge | None = None
-) -> Expectation | None:
-    return expectation(
-        context.learned or context.weights,
-        value_key(signal.instrument.market_type, signal.strategy),
-        plain_score,
-        values,
-        pattern=ZERO if edge is None else edge.beyond,
-        orders=context.orders,
-    )
-
-
-def _parts(signal: Signal, context: RankingContext) -> dict[str, Part]:
+def parts_of(signal: Signal, context: RankingContext) -> dict[str, Part]:
+    """Return the parts of a score, in their order."""
     return {
         "reward_risk": reward_risk_part(signal),
         "confidence": confidence_part(signal),
@@ -172,7 +157,7 @@ def _factors(signal: Signal, context: RankingContext) -> tuple[ScoreFactor, ...]
     return tuple(factor for factor in found if factor is not None)
 
 
-def _total(values: dict[str, Decimal], weights: Weights, factors: Sequence[ScoreFactor]) -> Decimal:
+def _total(values: Mapping[str, Decimal], weights: Weights, factors: Sequence[ScoreFactor]) -> Decimal:
     total = sum([weights.parts[name] * value for name, value in values.items()], ZERO)
     for factor in factors:
         total *= factor.value
@@ -218,11 +203,11 @@ class OpportunityRanker:
         if signal.family:
             self._hear(signal, now)
         context = self.context(signal, exposures, state, now)
-        plain = score(signal, context)
+        parts = parts_of(signal, context)
         if not context.orders or not state.lessons:
-            return plain
+            return score_of(parts, signal, context)
         edge = self._similar.edge_of(
-            numbers_of({part.name: part.value for part in plain.breakdown}, traits_in(signal.metadata)),
+            numbers_of({name: part.value for name, part in parts.items()}, traits_in(signal.metadata)),
             state.lessons,
             strategy=signal.strategy,
             side=_side_of(signal),
@@ -230,7 +215,7 @@ class OpportunityRanker:
             weights=context.weights,
             last=state.learning.frozen_seq if state.learning.frozen_at else None,
         )
-        return plain if edge is None else with_edge(plain, context, edge)
+        return score_of(parts, signal, context, edge)
 
     def context(self, signal: Signal, exposures: Sequence[Exposure], state: State, now: datetime) -> RankingContext:
         """Return what the score of *signal* is made from at *now*."""
