@@ -74,7 +74,7 @@ class MemoryStore:
         self._is_in_transaction = False
         self.events: list[OutboxRow] = []
         self.generation = 0
-        """Counts transactions that changed something."""
+        """Counts transactions that wrote or removed a row."""
 
     def view(self) -> State:
         """Return the latest committed state, for reading until the next transaction."""
@@ -115,9 +115,8 @@ class MemoryStore:
         return nullcontext()
 
     def _commit(self, state: State) -> None:
-        if touched := state.touched():
-            if any(table.get(key) != old for table in touched for key, old in table.changed.items()):
-                self.generation += 1
+        if state.touched():
+            self.generation += 1
             state.settle()
         self._settled_seq = state.last_seq
         if state.outbox:
