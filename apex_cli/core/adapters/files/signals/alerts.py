@@ -43,7 +43,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
     "signal_type": (
         "signaltype", "signal", "side", "action", "direction", "orderaction", "buysell", "orderside", "position",
-        "tradetype", "type",
+        "tradeaction", "tradetype", "type",
     ),
     "entry_price": (
         "entryprice", "entry", "price", "signalprice", "limitprice", "entrylimit", "buyprice", "limit",
@@ -51,12 +51,14 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "stop_loss": (
         "stoploss", "stop", "sl", "stopprice", "slprice", "stoplossprice", "initialstop", "protectivestop", "stoplevel",
-        "stoploss%", "stop%", "sl%",
+        *(f"{word}{unit}" for unit in PERCENT for word in ("stoploss", "stop", "sl")),
     ),
     "target_price": (
         "targetprice", "target", "takeprofit", "tp", "tpprice", "takeprofitprice", "profittarget", "pricetarget", "tp1",
-        "target1", "takeprofit1", "targetprice%", "target%", "takeprofit%", "tp%", "profittarget%", "tp1%", "target1%",
-        "takeprofit1%",
+        "t1", "target1", "takeprofit1",
+        *(f"{word}{unit}" for unit in PERCENT for word in (
+            "targetprice", "target", "takeprofit", "tp", "profittarget", "tp1", "target1", "takeprofit1",
+        )),
     ),
     "target_prices": ("targetprices", "targets", "takeprofits", "tps"),
     "confidence": (*CONFIDENCE, *(f"{word}{unit}" for word in CONFIDENCE for unit in PERCENT)),
@@ -76,7 +78,10 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 BY_SPELLING = {spelling: ours for ours, spellings in KNOWN.items() for spelling in spellings}
 EXACT = frozenset(FIELDS)
 MORE_TARGETS = tuple(
-    f"{word}{count}{unit}" for count in range(2, 6) for word in ("tp", "target", "takeprofit") for unit in ("", "%")
+    f"{word}{count}{unit}"
+    for count in range(2, 6)
+    for word in ("tp", "t", "target", "takeprofit")
+    for unit in ("", *PERCENT)
 )
 ASIDE = frozenset({
     "quantity", "qty", "lots", "shares", "contracts", "size", "positionsize", "amount", "quantitytype", "sentiment",
@@ -91,7 +96,7 @@ CONTAINERS = frozenset({"strategy", "order", "alert", "signal", "payload", "bar"
 
 LEVEL_PRICES = ("stopprice", "limitprice", "price", "value", "level")
 SECRETS = frozenset({"secret", "passphrase", "password", "token", "key", "apikey", "auth", "webhooksecret", "pin"})
-"""Names that a webhook proves itself by: never kept."""
+"""Names, or ends of names, that a webhook proves itself by: never kept."""
 
 _BUYS = frozenset({
     "buy", "long", "enterlong", "entrylong", "longentry", "buytoopen", "buylong", "bullish", "b", "l", "bto",
@@ -105,10 +110,20 @@ _EXITS = frozenset({
     "exit", "close", "flat", "flatten", "cancel", "exitlong", "exitshort", "closelong", "closeshort", "selltoclose",
     "buytoclose", "buytocover", "cover", "btc", "stc", "btcov", "reverse", "add", "none", "hold", "neutral",
 })  # fmt: skip
+_LEAVES = _EXITS - {"none", "neutral", "hold", "add", "reverse", "cancel"}
+"""Words that leave a position whichever column of a side they stand in."""
+
+_WAITS = frozenset({"stop", "stoplimit", "stopmarket", "stp", "stplmt"})
+"""Types of orders whose own stop price is what the entry waits for, and no stop loss.
+
+Source: ``orderType`` and ``stopPrice``, https://docs.traderspost.io, Webhooks.
+"""
+
 _MARKETS = {
     "stock": "equity", "stocks": "equity", "equities": "equity", "us_equity": "equity", "etf": "equity",
     "option": "options", "fx": "forex", "cryptocurrency": "crypto", "coin": "crypto",
 }  # fmt: skip
+_SIDES = frozenset(KNOWN["signal_type"])
 _AFTER = ("sentiment", "marketposition", "position")
 """Names under which alerts say which position is left after the order."""
 
@@ -117,11 +132,17 @@ _PERPETUAL = r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P"
 _PERCENT = r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%"
 _LIST = r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])"
 _EXCHANGE = r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])"
-_PERCENT_LEVELS = ("stop_loss", "target_price")
+_PERCENT_FIELDS = ("stop_loss", "target_price", "confidence")
 _PRICES = ("entry_price", "stop_loss", "target_price", "strike")
+LEAST_PERCENT = Decimal("0.1")
+"""Nearest stop or target in percent: 0.02 may mean 2 %, and a stop that near would make a position of any size."""
+
 MOST_FACTS = 50
 MOST_SLIP = 2
 """Letters in which a name may differ from ours and still be a slip."""
+
+SHORT = 5
+"""Letters of a name in which a single one may differ: ``bot_id`` is no slip of ``con_id``."""
 
 
 class SignalForm(NamedTuple):
@@ -238,11 +259,16 @@ class _Translator:
         self.fields: dict[str, object] = {}
         self.facts: dict[str, object] = {}
         self.reasons: list[Reason] = []
+        self.waits = False
 
     def read(self, row: Mapping[str, object], now: datetime) -> Alert:
         mapped = {theirs.strip(): ours for ours, theirs in self.form.columns.items()}
         ranks: dict[str, int] = {}
         row = _flat(row)
+        self.waits = any(
+            plain_name(str(name)) in {"ordertype", "type"} and plain_name(str(value)) in _WAITS
+            for name, value in row.items()
+        )
         self._find_decimals(row)
         for name, value in row.items():
             if value is None or value == "" or self._is_no_price(name, value):
@@ -286,9 +312,9 @@ class _Translator:
         elif name.strip() in mapped:
             ours, rank = mapped[name.strip()], -2
         else:
-            ours = BY_SPELLING.get(plain, "")
+            ours = BY_SPELLING.get(plain, "") if not (self.waits and plain == "stopprice") else ""
             rank = KNOWN[ours].index(plain) if ours else 0
-        if (ours in _PERCENT_LEVELS and plain.endswith("%")) or (ours == "confidence" and plain.endswith(PERCENT)):
+        if ours in _PERCENT_FIELDS and plain.endswith(PERCENT):
             value = {"percent": value}
         if not ours:
             self._unknown(name, plain, value)
@@ -301,9 +327,9 @@ class _Translator:
 
     def _unknown(self, name: str, plain: str, value: object) -> None:
         """Drop a secret, keep a fact, or refuse a name that is no name of ours, as the configuration says."""
-        if plain in SECRETS:
+        if plain in SECRETS or plain.endswith(("secret", "passphrase", "password", "token", "apikey")):
             return
-        if plain in MORE_TARGETS or plain in ASIDE:
+        if plain in MORE_TARGETS or plain in ASIDE or plain in BY_SPELLING:
             self.facts[plain] = value
             return
         guess = _slip(plain)
@@ -346,7 +372,7 @@ class _Translator:
         if isinstance(listed, list):
             self.fields["target_prices"] = [_level_price(item) for item in listed]
         more = [
-            {"percent": value} if plain.endswith("%") else value
+            {"percent": value} if plain.endswith(PERCENT) else value
             for plain in MORE_TARGETS
             if (value := self.facts.pop(plain, None)) is not None
         ]
@@ -392,6 +418,8 @@ class _Translator:
         ):
             text = str(parts.get(name, "")).rstrip("% ")
             value = number(text, self.form.decimal or decimal_proof(text).strip("?") or ".")
+            if value is not None and name.startswith("percent") and abs(value) < LEAST_PERCENT:
+                return None  # a part of one is no percentage
             if value is not None:
                 return entry + sign * side.sign * abs(value) * unit
         return None
@@ -504,14 +532,18 @@ class _Translator:
         after = {plain_name(str(key)): value for key, value in row.items()}
         left = {key: str(after.get(key, "")).strip().lower() for key in _AFTER}
         side = self._side()
+        said = {key: plain_name(value) for key, value in after.items() if key in _SIDES and isinstance(value, str)}
+        opposite = _SELLS if word in _BUYS else _BUYS if word in _SELLS else frozenset()
         flat = next((key for key, value in left.items() if value == "flat"), "")
         other = next((key for key, value in left.items() if side is not None and value in _OPPOSITE[side]), "")
-        name = flat or other or "signal_type"
+        leaving = next((key for key, value in said.items() if value in _LEAVES), "") if word not in _EXITS else ""
+        against = next((key for key, value in said.items() if value in opposite), "")
+        name = flat or other or leaving or against or "signal_type"
         if word not in _EXITS and name == "signal_type":
             return
         self.fields.pop("signal_type", None) if name == "signal_type" else None
         found = after.get(name, word)
-        what = f"found {shown(found)}" + (f" beside {shown(word)}" if other and not flat else "")
+        what = f"found {shown(found)}" + (f" beside {shown(word)}" if name not in {flat, "signal_type"} else "")
         message = f"{what}: a signal opens a position; use apex close to leave one"
         self.reasons.append(refusal(name, message, value=found, allowed="buy, long, sell or short"))
 
@@ -539,13 +571,21 @@ def _level_price(level: object) -> object:
 def _flat(row: Mapping[str, object]) -> dict[str, object]:
     """Return a row with what stands in ``strategy``, ``order``, ``alert`` and their kin on its own level."""
     flat: dict[str, object] = {}
-    for name, value in row.items():
+    for given, value in row.items():
+        name = _without_container(given)
         if isinstance(value, Mapping) and plain_name(str(name)) in CONTAINERS:
             for inner, item in _flat(value).items():
                 flat.setdefault(inner, item)
         else:
             flat[name] = value
     return flat
+
+
+def _without_container(name: str) -> str:
+    """Return ``action`` for ``strategy.order.action``, as placeholders of TradingView are called; others stay."""
+    while isinstance(name, str) and "." in name and plain_name(name.partition(".")[0]) in CONTAINERS:
+        name = name.partition(".")[2]
+    return name
 
 
 def _action(text: str) -> str:
@@ -562,7 +602,8 @@ def _slip(plain: str) -> str:
     """Return our name of the field that *plain* is a slip of; empty when it is none."""
     names = {field.replace("_", ""): field for field in FIELDS}
     for name, field in names.items():
-        if abs(len(name) - len(plain)) <= MOST_SLIP and len(plain) > 3 and _distance(name, plain) <= MOST_SLIP:  # noqa: PLR2004
+        most = MOST_SLIP if len(plain) > SHORT else 1
+        if abs(len(name) - len(plain)) <= most and len(plain) > 3 and _distance(name, plain) <= most:  # noqa: PLR2004
             return field
     return ""
 

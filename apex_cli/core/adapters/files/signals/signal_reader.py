@@ -512,6 +512,8 @@ def _inside(document: object) -> object:
     for name, value in document.items():
         if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
             return value
+        if isinstance(value, Mapping) and isinstance(inner := _inside(value), list):
+            return inner
         if plain_name(str(name)) in TEXTS and isinstance(value, str) and value.lstrip().startswith(("{", "[")):
             try:
                 return _parse_json(value)

@@ -76,6 +76,25 @@ ALERTS: dict[str, dict[str, Any]] = {
     "wrapped": {
         "alert": {"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 25.85, "targets": [{"price": 28.75}]},
     },
+    # https://docs.alpaca.markets/docs/orders-at-alpaca, bracket orders
+    "alpaca, a bracket": {
+        "symbol": "MSFT", "qty": "10", "side": "buy", "type": "limit", "limit_price": "26.5", "order_class": "bracket",
+        "take_profit": {"limit_price": "28.75"}, "stop_loss": {"stop_price": "25.85", "limit_price": "25.80"},
+    },
+    # https://www.tradingview.com/support/solutions/43000531021, the placeholders' own names
+    "tradingview, placeholders as names": {
+        "ticker": "MSFT", "strategy.order.action": "buy", "strategy.order.price": 26.5, "strategy.position_size": 3,
+        "strategy.market_position": "long", "stop_loss": 25.85, "take_profit": 28.75,
+    },
+    "tradestation": {
+        "Symbol": "MSFT", "OrderType": "Limit", "LimitPrice": "26.5", "TradeAction": "BUY", "StopPrice": "25.85",
+        "t1": "28.75",
+    },
+    "wrapped twice": {
+        "status": "ok",
+        "data": {"signals": [{"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 25.85, "tp": 28.75}]},
+    },
+    "bot's id": {"bot_id": 1, "pair": "MSFT", "action": "enter_long", "price": 26.5, "stop_loss": 25.85, "tp": 28.75},
     "epoch": {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": 28.75, "time": 1772479800000},
 }  # fmt: skip
 
@@ -99,6 +118,18 @@ def test_a_percentage_lies_on_the_side_of_the_trade() -> None:
         "stopLoss": {"percent": 5},
     }
     assert levels(one(short))[2:] == (100, 105, (90,))
+
+
+@pytest.mark.parametrize("word", ["pct", "_pct", "Percent", "_percentage", " %"])
+def test_a_name_that_says_percent_holds_a_percentage(word: str) -> None:
+    row = {"ticker": "MSFT", "action": "buy", "price": 100, f"stop_loss{word}": 2, f"take_profit{word}": "4"}
+    assert levels(one(row))[2:] == (100, 98, (104,))
+    table = f"Symbol,Side,Entry,Stop{word},Target{word}\nMSFT,Buy,100,2%,4\n"
+    assert levels(one(table, "in.csv"))[2:] == (100, 98, (104,))
+
+
+def test_a_part_of_one_is_no_percentage() -> None:
+    assert "stop_loss: found 0.02" in why({"ticker": "MSFT", "action": "buy", "price": 100, "stop_loss_pct": 0.02})
 
 
 def test_several_targets_are_one_list() -> None:
@@ -131,6 +162,7 @@ def test_facts_are_kept_and_secrets_are_not() -> None:
     facts = one(ALERTS["tradingview"]).metadata
     assert (facts["interval"], facts["volume"]) == ("60", 123)
     assert "hush" not in str(facts)
+    assert "hush" not in str(one({**ALERTS["tradingview"], "email_token": "hush", "bot_secret": "hush"}).metadata)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +170,34 @@ def test_facts_are_kept_and_secrets_are_not() -> None:
 )
 def test_an_alert_that_leaves_a_position_opens_none(changes: dict[str, str]) -> None:
     assert "use apex close to leave one" in why({**ALERTS["traderspost"], **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"side": "long", "action": "exit"}, "action: found 'exit' beside 'long'"),
+        ({"side": "long", "action": "sell"}, "action: found 'sell' beside 'long'"),
+        ({"side": "short", "action": "buy"}, "action: found 'buy' beside 'short'"),
+        ({"side": "buy", "strategy": {"order_action": "sell"}}, "orderaction: found 'sell' beside 'buy'"),
+        ({"side": "long", "type": "exit"}, "type: found 'exit' beside 'long'"),
+    ],
+)
+def test_a_second_word_that_leaves_the_position_opens_none(changes: dict[str, Any], words: str) -> None:
+    row = {"ticker": "MSFT", "price": 26.5, "sl": 25.85, "tp": 28.75, **changes}
+    assert words in why(row)
+    assert "use apex close to leave one" in why(row)
+
+
+@pytest.mark.parametrize("changes", [{"side": "long", "action": "buy"}, {"side": "buy", "type": "market"}])
+def test_a_second_word_that_agrees_changes_nothing(changes: dict[str, str]) -> None:
+    assert levels(one({"ticker": "MSFT", "price": 26.5, "sl": 25.85, "tp": 28.75, **changes})) == RIGHT
+
+
+def test_what_an_entry_waits_for_is_no_stop_loss() -> None:
+    row = {"ticker": "MSFT", "action": "buy", "orderType": "stop_limit", "stopPrice": 26.3, "limitPrice": 26.5}
+    assert "stop_loss: it is missing" in why(row)
+    signal = one({**row, "stopLoss": {"stopPrice": 25.85}, "takeProfit": {"limitPrice": 28.75}})
+    assert (levels(signal), signal.metadata["stopprice"]) == (RIGHT, 26.3)
 
 
 def test_a_missing_stop_is_named() -> None:
