@@ -210,8 +210,8 @@ def reset_peak(
     account = event_loop.run(look_at_account(parts))
     change = reset_marks(open_store(settings), account, reason, parts.clock.now())
     rows = (
-        ("Peak was", money(change.equity_before)),
-        ("Peak is", money(change.equity_after)),
+        ("Peak was", money(round(change.equity_before, 2))),
+        ("Peak is", money(round(change.equity_after, 2))),
         ("Reason", reason or "-"),
     )
     data = {"was": change.equity_before, "now": change.equity_after, "reason": reason}

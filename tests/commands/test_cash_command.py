@@ -43,6 +43,23 @@ def test_an_amount_that_many_read_as_thousands_moves_nothing(apex_json: Callable
     assert "'5.000' may mean 5.00 or 5000" in answer.error["message"]
 
 
+def test_what_the_day_came_to_is_what_trading_came_to_whatever_is_paid_in(
+    demo: Path, apex: Callable[..., Any], apex_json: Callable[..., Any]
+) -> None:
+    """Two entries cost 2.00; 27,000.00 more in the account lose nothing more."""
+    del demo
+    apex_json("run", "--once")
+    before = apex_json("status").data
+    apex_json("cash", "in", "27000")
+    after = apex_json("status").data
+    assert (before["day_pnl"], after["day_pnl"], after["equity"]) == ("-2.00", "-2.00", "29998.00")
+    apex_json("cash", "out", "12000.01")
+    assert apex_json("status").data["day_pnl"] == "-2.00"
+    shown = apex("state", "reset-peak", "--yes").out
+    assert "Peak is   17,997.99 USD" in shown
+    assert apex_json("status").data["day_pnl"] == "0.00"
+
+
 def test_a_real_account_is_refused(demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     del demo
     monkeypatch.setenv("APEX_EXECUTION__SIMULATION_MODE", "false")

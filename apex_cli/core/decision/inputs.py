@@ -120,6 +120,7 @@ def session_counters(counters: Counters, account: AccountSnapshot, session: date
         _periods(counters, equity, session),
         session_date=session.isoformat(),
         session_start_equity=equity,
+        session_scaled=Usd(ZERO),
         peak_equity=Usd(max(counters.peak_equity, equity)),
         entries_today=0,
         fills_since=counters.fills_since or session.isoformat(),

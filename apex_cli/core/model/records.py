@@ -205,6 +205,9 @@ class Counters(Value, frozen=True, kw_only=True):
 
     session_date: str = ""
     session_start_equity: Usd = Usd(ZERO)
+    session_scaled: Usd = Usd(ZERO)
+    """By how much more than was paid in or out deposits and withdrawals moved that value: no profit and no loss."""
+
     peak_equity: Usd = Usd(ZERO)
     week_since: str = ""
     """Session from which the loss of the running week is measured, YYYY-MM-DD; empty before the first one."""

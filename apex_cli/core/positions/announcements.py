@@ -11,11 +11,12 @@ from apex_cli.core.market.expiry import days_left
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.management import ManagementLimits, OptionRules
-from apex_cli.core.model.money import Usd
+from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
+from apex_cli.core.positions.cash_flows import day_pnl
 from apex_cli.core.positions.holding import expiry_deadline
 from apex_cli.core.state.events.account_events import DaySummarised, DaySummary, DayTradeWarning
 from apex_cli.core.state.events.operation_events import Alarm, AlarmRaised
@@ -136,7 +137,7 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummar
         unprotected=totals.unprotected,
         approvals_pending=sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING),
         equity=account.equity,
-        change=Usd(account.equity - (state.counters.session_start_equity or account.equity)),
+        change=day_pnl(state.counters, account.equity) if state.counters.session_start_equity else Usd(ZERO),
     )
 
 

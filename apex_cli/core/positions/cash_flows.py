@@ -73,13 +73,21 @@ def with_flow(counters: Counters, flow: CashFlow) -> Counters:
     if flow.equity_before <= ZERO or flow.equity_after <= ZERO:
         return with_marks(counters, flow.equity_after)
     part = flow.equity_after / flow.equity_before
+    before = counters.session_start_equity
+    start = _scaled(before, part)
     return replace(
         counters,
-        session_start_equity=_scaled(counters.session_start_equity, part),
+        session_start_equity=start,
+        session_scaled=Usd(counters.session_scaled + start - before - flow.amount) if before else Usd(ZERO),
         peak_equity=_scaled(counters.peak_equity, part),
         week_start_equity=_scaled(counters.week_start_equity, part),
         month_start_equity=_scaled(counters.month_start_equity, part),
     )
+
+
+def day_pnl(counters: Counters, equity: Usd) -> Usd:
+    """Return what the session's trading came to, with *equity* now: what was paid in or out is no part of it."""
+    return Usd(equity - counters.session_start_equity + counters.session_scaled)
 
 
 def _scaled(value: Usd, part: Decimal) -> Usd:
@@ -91,6 +99,7 @@ def with_marks(counters: Counters, equity: Usd) -> Counters:
     return replace(
         counters,
         session_start_equity=equity,
+        session_scaled=Usd(ZERO),
         peak_equity=equity,
         week_start_equity=equity if counters.week_since else counters.week_start_equity,
         month_start_equity=equity if counters.month_since else counters.month_start_equity,

@@ -27,6 +27,7 @@ from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.model.risk_limits import RiskLimits
 from apex_cli.core.model.side import PositionSide
+from apex_cli.core.positions.cash_flows import day_pnl
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
 from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.reports.activity import Activity
@@ -55,9 +56,10 @@ class Day(Value, frozen=True, kw_only=True):
 
     equity_at: datetime | None
     pnl: Usd | None
-    """Equity less that at the session's start; None when one of them is not known of this session."""
+    """Equity less that at the session's start and what was paid in since; None when one of them is not known."""
 
     pnl_fraction: Decimal | None
+    """The same as a part of the session's start, which deposits and withdrawals scale."""
 
 
 class Gauge(Value, frozen=True, kw_only=True):
@@ -179,8 +181,7 @@ def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None
     today = session_date(now).isoformat()
     counters, row = state.counters, state.account
     equity = row.account.equity if row else None
-    start = counters.session_start_equity if counters.session_date == today else None
-    pnl = Usd(equity - start) if equity is not None and row and row.session_date == today and start else None
+    start = counters.session_start_equity if row and row.session_date == counters.session_date == today else None
     return Day(
         now=now,
         session_date=today,
@@ -192,8 +193,8 @@ def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None
         entries_today=counters.entries_today if counters.session_date == today else 0,
         equity=equity,
         equity_at=row.account.taken_at if row else None,
-        pnl=pnl,
-        pnl_fraction=pnl / start if pnl is not None and start else None,
+        pnl=day_pnl(counters, equity) if equity is not None and start else None,
+        pnl_fraction=(equity - start) / start if equity is not None and start else None,
     )
 
 
@@ -302,10 +303,10 @@ def market_exposures(state: State, account: AccountSnapshot | None) -> tuple[Mar
 
 def _daily_loss(state: State, day: Day, limits: RiskLimits) -> Gauge | None:
     """Return the loss since the session's start beside the most it may be, as the daily-loss check has it."""
-    if day.pnl is None:
+    if day.pnl_fraction is None:
         return None
-    most = limits.max_daily_loss_pct * state.counters.session_start_equity
-    return Gauge(used=Usd(max(ZERO, -day.pnl)), limit=Usd(most))
+    start = state.counters.session_start_equity
+    return Gauge(used=Usd(max(ZERO, -day.pnl_fraction * start)), limit=Usd(limits.max_daily_loss_pct * start))
 
 
 def _order_rank(record: OrderRecord) -> tuple[bool, bool, str, OrderRole, int]:

@@ -11,7 +11,7 @@ from apex_cli.core.execution.upkeep import keep_account, reset_marks, settle_acc
 from apex_cli.core.model.account import AccountSnapshot, CashFlow
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import Counters
-from apex_cli.core.positions.cash_flows import suspected_flow, with_flow
+from apex_cli.core.positions.cash_flows import day_pnl, suspected_flow, with_flow
 
 D = Decimal
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -72,6 +72,7 @@ def test_loss_and_drawdown_stay_the_parts_that_they_were(amount: str, start: str
     assert (after.session_start_equity, after.peak_equity) == (D(start), D(peak))
     for mark, then in ((after.session_start_equity, D(100_000)), (after.peak_equity, D(110_000))):
         assert round((mark - flow.equity_after) / mark, 6) == round((then - 97_000) / then, 6)
+    assert day_pnl(after, flow.equity_after) == -3_000
 
 
 def test_an_account_that_was_empty_begins_anew() -> None:
