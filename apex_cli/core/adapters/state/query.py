@@ -48,6 +48,7 @@ OPERATORS: dict[str, Operator] = {
 }
 WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "none": None}
 _FIELD = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_COMMA = re.compile(r"-?[\d.]*,[\d.,]*")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<mark>==|!=|<=|>=|<|>|\(|\))|'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<word>[^\s()<>=!'"]+))"""
 )
@@ -237,6 +238,8 @@ def _value(token: _Token) -> Value:
     if token.text.lower() in WORDS:
         return WORDS[token.text.lower()]
     number = number_of(token.text)
+    if number is None and _COMMA.fullmatch(token.text):
+        raise _wrong(f"at {token.at}: {token.text!r} has a comma; decimals stand behind a point, a text in quotes")
     return token.text if number is None else number
 
 

@@ -68,6 +68,8 @@ def test_a_condition_finds_its_rows(condition: str, keys: str) -> None:
         "status ==",
         "== WORKING",
         "status = WORKING",
+        "order.quantity >= 9,5",
+        "order.quantity > 1,000.50",
         "status == A B",
         "(status == A",
         "status == A)",
