@@ -23,8 +23,8 @@ def next_step(seen: Seen) -> tuple[str, str]:
     steps = (
         (day.unknown_orders, "apex reconcile", "the outcome of an order is unknown"),
         (day.totals.unprotected, "apex positions", "a position is not fully protected by a stop"),
-        (day.pending, "apex approve", "a trade waits for your answer"),
         (day.mode is not TradingMode.ACTIVE, "apex resume", f"trading is {day.mode}"),
+        (day.pending, "apex approve", "a trade waits for your answer"),
         (not seen.holder, "apex run", "nothing is running"),
     )
     return next(((command, why) for holds, command, why in steps if holds), ("apex dashboard", "a run is going"))

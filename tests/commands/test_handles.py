@@ -147,6 +147,9 @@ class TestStart:
         data = apex_json("status").data
         assert (data["mode"], data["positions"], data["approvals_pending"]) == ("SIM", 2, 1)
         assert data["next"] == "apex approve"
+        apex_json("halt")
+        assert apex_json("status").data["next"] == "apex resume"  # it would refuse every yes
+        apex_json("resume")
         apex_json("approve", "1", "--reject")
         assert apex_json("status").data["next"] == "apex run"
         apex_json("halt")
