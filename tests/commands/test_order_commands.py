@@ -30,6 +30,11 @@ def stop_of(apex_json: Callable[..., Any], symbol: str) -> str:
 
 @pytest.mark.usefixtures("traded")
 class TestMoveStop:
+    def test_each_place_of_its_stops_is_named_once(self, apex_json: Callable[..., Any]) -> None:
+        apex_json("close", "AAPL", "--fraction", "0.5", "--limit", "30", "--yes")
+        refused = apex_json("move-stop", "AAPL", "20", "--yes")
+        assert refused.error["message"] == "AAPL: a stop at 20 risks more than the one at 22.30."
+
     def test_it_goes_nearer_and_farther_only_where_that_is_meant(self, apex_json: Callable[..., Any]) -> None:
         moved = apex_json("move-stop", "AAPL", "22.60", "--yes").data
         assert moved == {"symbol": "AAPL", "from_price": "22.30", "to_price": "22.60", "quantity": 6}

@@ -139,7 +139,7 @@ def wanted_stop(position: Position, request: StopRequest, stops: Sequence[OrderR
     if all(each == to for each in stands):
         raise NothingToDo("stop_there", f"The stop of {key} stands at {to} already.")
     if not request.widens and any(is_tighter(position, each, to) for each in stands):
-        found = ", ".join(map(str, stands))
+        found = ", ".join(map(str, dict.fromkeys(stands)))
         hint = "Confirm that more may be lost (apex move-stop --wider), or name a stop nearer to the price."
         raise RefusedError("stop_widens", f"{key}: a stop at {to} risks more than the one at {found}.", hint=hint)
     return to
