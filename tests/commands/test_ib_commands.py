@@ -347,3 +347,26 @@ def test_a_security_that_the_broker_cannot_trade_stops_no_other(
     again = apex_json("run", "--once", "--signals", "inbox/processed/signals.json")
     assert {row["outcome"] for row in again.data["signals"]} == {"duplicate"}
     assert "The broker knows no ZZZZQ" in json.dumps(apex_json("explain", "ib_unknown_security").data)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "swallow"},
+        {"action": "reject", "code": 321, "text": "Error validating request: please enter a local symbol or an expiry"},
+    ],
+)
+def test_a_security_that_the_broker_reports_nothing_of_stops_no_other(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, fault: dict[str, Any]
+) -> None:
+    """Only 200 means an unknown security: for other securities the broker may refuse the question, or not answer it."""
+    write_config(house, gateway.port, request_timeout_s=1)
+    write_signals(house, "AAPL", "MSFT")
+    gateway.fault(message="reqContractDetails", **fault)
+    run = apex_json("run", "--once", "--signals", "signals.json")
+    assert run.status == 0
+    outcomes = {row["symbol"]: row["outcome"] for row in run.data["signals"]}
+    assert sorted(outcomes.values()) == ["executed", "refused"]
+    (reason,) = [reason for row in run.data["signals"] for reason in row["reasons"]]
+    assert "the contract of" in reason["message"]
+    assert list(gateway.books().positions) == [symbol for symbol, outcome in outcomes.items() if outcome == "executed"]

@@ -165,8 +165,7 @@ class IbBroker(Sender):
         Raises:
             BrokerError: it does not answer.
         """
-        link = self.link
-        return await link.ask("the time", link.ib.reqCurrentTimeAsync)
+        return await self.link.server_time()
 
 
 def _unsure(link: Link, tracker: Tracker) -> Iterator[str]:

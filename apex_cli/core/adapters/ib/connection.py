@@ -167,7 +167,7 @@ class IbConnection:
     async def _beat(self, link: Link) -> None:
         """Ask for the time; who does not answer is not there."""
         try:
-            await link.ask("the time", link.ib.reqCurrentTimeAsync)
+            await link.server_time()
         except BrokerError:
             link.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -24,6 +25,9 @@ Answer = TypeVar("Answer")
 QUIET_LOGGERS = ("client", "ib", "wrapper", "Ticker")
 EVENTS = "eventkit.event"
 """Logs with its traceback what the library could not read, such as the greeting of another program on the port."""
+
+NO_ANSWER, REFUSED = "ib_no_answer", "ib_request_refused"
+"""Codes of the errors of a question that was not answered, and of one that was answered with an error."""
 
 
 class Link:
@@ -54,6 +58,7 @@ class Link:
         self.tap.on_word(self._note)
         self.ib.disconnectedEvent += self.tap.news.set
         self._fatal: asyncio.Future[ApexError] = asyncio.get_running_loop().create_future()
+        self._time: asyncio.Future[datetime] | None = None
 
     @property
     def is_up(self) -> bool:
@@ -127,7 +132,7 @@ class Link:
             return await asyncio.wait_for(request(), limit)
         except TimeoutError as error:
             raise BrokerError(
-                "ib_no_answer",
+                NO_ANSWER,
                 f"{self.config.place} did not answer within {limit:g} s: {what}.",
                 hint="Look whether TWS or IB Gateway shows a dialog; apex doctor reports more.",
             ) from error
@@ -135,10 +140,21 @@ class Link:
             raise lost(self.config) from error
         except self.library.RequestError as error:
             raise BrokerError(
-                "ib_request_refused",
+                REFUSED,
                 f"The broker refused to report {what}: {error.message} (IB {error.code}).",
                 details={"ib_code": error.code, "ib_text": error.message},
             ) from error
+
+    async def server_time(self) -> datetime:
+        """Return the time by the broker's clock; asked for once at a time, as the library mixes up two such questions.
+
+        Raises:
+            BrokerError: it does not answer.
+        """
+        if self._time is None or self._time.done():
+            self._time = asyncio.ensure_future(self.ask("the time", self.ib.reqCurrentTimeAsync))
+        answer: datetime = await asyncio.shield(self._time)
+        return answer
 
     def close(self) -> None:
         """End the connection; safe to call twice."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.errors import BrokerError, OutcomeUnknownError
+from apex_cli.core.errors import BrokerError, OutcomeUnknownError, SecurityError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import CommissionPlan
@@ -407,6 +407,21 @@ def test_an_unknown_security_is_refused_before_anything_is_sent(session: Session
     with pytest.raises(BrokerError, match="knows no NOPE"):
         session.run(session.broker.submit([unknown]))
     assert gateway.books().orders == ()
+
+
+def test_a_silent_answer_about_one_security_is_no_broken_connection(
+    gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
+    session = connect(gateway.port, request_timeout_s=0.3)
+    entry = order("E", "BUY", "MARKET")
+    gateway.fault("swallow", "reqContractDetails", times=2)
+    with pytest.raises(SecurityError, match="the contract of AAPL"):
+        session.run(session.broker.identify(entry.instrument))
+    gateway.fault("swallow", "reqCurrentTime")
+    with pytest.raises(BrokerError, match="did not answer within") as caught:
+        session.run(session.broker.identify(entry.instrument))
+    assert not isinstance(caught.value, SecurityError)
+    assert session.run(session.broker.identify(entry.instrument)).symbol == "AAPL"
 
 
 @pytest.mark.parametrize("terms", [{"quantity": 0}, {"limit_price": None}, {"limit_price": "-1"}])
