@@ -311,7 +311,9 @@ class Tracker:
         meaning = meaning_of(word.code, word.text)
         if not known.was_never_released and (meaning is not Meaning.CANCELLED or not known.reason):
             known.reason = f"{word.text} (IB {word.code})"
-        if meaning is not Meaning.INFO:
+        if meaning is Meaning.READ_ONLY and not known.was_seen:  # an API that takes no orders may list none either
+            self._end(known, OrderStatus.REJECTED)
+        elif meaning is not Meaning.INFO:
             known.code = word.code
             known.is_change_refused = known.was_seen and meaning is not Meaning.CANCELLED
             self._doubt(known)

@@ -172,6 +172,13 @@ def test_a_new_order_that_was_refused_is_rejected() -> None:
     assert states([update]) == {"E": R}
 
 
+def test_a_new_order_that_an_api_for_looking_refused_is_rejected_without_asking_it_for_its_orders() -> None:
+    made = sent()
+    text = "Error validating request: The API interface is in Read-Only mode."
+    assert states(hear(made, Trouble(about=5, code=321, text=text))) == {"E": R}
+    assert not made.doubts
+
+
 def test_of_what_was_on_its_way_nothing_is_concluded_from_silence() -> None:
     made = sent()
     made.doubt_all_open()
