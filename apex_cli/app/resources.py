@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -236,16 +237,26 @@ def executor_holder(settings: Settings) -> str:
     return lock.holder() or "another process" if lock.is_held_elsewhere() else ""
 
 
-def write_page(path: Path, content: str | bytes) -> Path:
+def write_page(path: Path, content: str | bytes, *, form: str = "") -> Path:
     """Replace *path*, mode 0600, in one step; an earlier file is only lost to a whole new one.
 
-    Raises:
-        InputError: it cannot be written there.
-    """
-    from apex_cli.core.adapters.atomic_file import write_atomically
+    With *form*, the suffix of such files, a file of another suffix must begin as *content* does to be replaced.
 
+    Raises:
+        InputError: it cannot be written there, or something else stands there: a link, a device, another kind of file.
+    """
+    from apex_cli.core.adapters.atomic_file import not_a_file, write_atomically
+
+    data = content.encode() if isinstance(content, str) else content
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError("page_not_written", f"{not_a_file(path, mode).message}.", hint="Name a new file.")
+        if form and path.suffix.lower() != f".{form}" and (found := _beginning(path)) and not data.startswith(found):
+            message = f"{path} holds something else and is not replaced by {form}."
+            raise InputError("page_not_written", message, hint=f"Name a new file, or one that ends in .{form}.")
     try:
-        write_atomically(path, content.encode() if isinstance(content, str) else content)
+        write_atomically(path, data)
     except StateError as error:
         cause = error.__cause__
         why = ((cause.strerror if isinstance(cause, OSError) else None) or str(cause)).lower()
@@ -253,3 +264,8 @@ def write_page(path: Path, content: str | bytes) -> Path:
             "page_not_written", f"{path} cannot be written: {why}.", hint="Name a file in a folder of yours."
         ) from None
     return path
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(4)

@@ -41,7 +41,7 @@ def export(
     table = export_table(call.settings, kind, trips=trips, curve=curve)
     data = {"what": what, "columns": list(table.names), "count": len(table.rows)}
     if target is not None:
-        write_page(target, table_bytes(table.names, table.rows, TableFormat(form)))
+        write_page(target, table_bytes(table.names, table.rows, TableFormat(form)), form=form)
         call.out.result(data | {"file": str(target)}, (Line(text=f"{len(table.rows)} rows written to {target}"),))
         return
     text = table_bytes(table.names, table.rows, TableFormat(form)).decode() if form not in BINARY else ""

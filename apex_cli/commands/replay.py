@@ -116,12 +116,12 @@ def replay(
     if html is not None:
         from apex_cli.app.report_pages import replay_page
 
-        written["html"] = str(write_page(html, replay_page(report, settings, options, benchmark)))
+        written["html"] = str(write_page(html, replay_page(report, settings, options, benchmark), form="html"))
     if png is not None:
         from apex_cli.presenters.pages.picture import replay_picture
         from apex_cli.presenters.pages.raster import png_of
 
-        written["png"] = str(write_page(png, png_of(replay_picture(report))))
+        written["png"] = str(write_page(png, png_of(replay_picture(report)), form="png"))
     for path in written.values():
         out.note(f"Written: {path}")
     out.warn(*replay_warnings(report))
@@ -225,4 +225,4 @@ def _write_csv(rows: Sequence[SweepRow], path: Path | None) -> dict[str, str]:
     from apex_cli.core.adapters.table_file import TableFormat, table_bytes
     from apex_cli.presenters.sweep_table import sweep_table
 
-    return {"csv": str(write_page(path, table_bytes(*sweep_table(rows), TableFormat.CSV)))}
+    return {"csv": str(write_page(path, table_bytes(*sweep_table(rows), TableFormat.CSV), form="csv"))}

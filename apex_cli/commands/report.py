@@ -89,12 +89,12 @@ def _write(
     if html is not None:
         from apex_cli.app.report_pages import report_page
 
-        written["html"] = str(write_page(html, report_page(found, settings, title, benchmark)))
+        written["html"] = str(write_page(html, report_page(found, settings, title, benchmark), form="html"))
     if png is not None:
         from apex_cli.presenters.pages.picture import report_picture
         from apex_cli.presenters.pages.raster import png_of
 
-        written["png"] = str(write_page(png, png_of(report_picture(found, title))))
+        written["png"] = str(write_page(png, png_of(report_picture(found, title)), form="png"))
     return written
 
 

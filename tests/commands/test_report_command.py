@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 from collections.abc import Callable
@@ -129,6 +130,24 @@ def test_wrong_words_are_reported(apex_json: Callable[..., Any], traded: Path) -
     for line in (("report", "--html", "no/such/folder/r.html"), ("export", "trades", "--out", "no/such/folder/t.csv")):
         nowhere = apex_json(*line)
         assert (nowhere.status, nowhere.error["code"]) == (2, "page_not_written")
+
+
+@pytest.mark.parametrize("line", [("report", "--html"), ("report", "--png"), ("export", "trades", "--out")])
+def test_only_a_file_of_its_kind_is_replaced(
+    apex_json: Callable[..., Any], traded: Path, line: tuple[str, ...]
+) -> None:
+    config = (traded / "config.yaml").read_bytes()
+    (traded / "link").symlink_to("nowhere")
+    os.mkfifo(traded / "pipe")
+    for name in ("config.yaml", "link", "pipe"):
+        refused = apex_json(*line, name)
+        assert (refused.status, refused.error["code"]) == (2, "page_not_written")
+        assert name in refused.error["message"]
+    assert (traded / "config.yaml").read_bytes() == config
+    assert (traded / "link").is_symlink()
+    assert (traded / "pipe").is_fifo()
+    for _ in range(2):
+        assert apex_json(*line, "own").status == 0
 
 
 @pytest.mark.usefixtures("configured")

@@ -100,4 +100,4 @@ def read_text_file(path: Path, what: str) -> str:
     except (OSError, InputError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it {error.message.removeprefix(f'{path.name} ')}"
         message = f"{path} cannot be read: {str(reason).removesuffix('.')}."
-        raise InputError(f"{what}_unreadable", message, hint="Look there.") from None
+        raise InputError(f"{what}_unreadable", message, hint="Name a file that can be read.") from None
