@@ -325,14 +325,14 @@ class Holdings:
             for row in self.executions
         ]
 
-    def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
-        """Report an execution again at another price, as a correction; None when there is no such execution.
+    def correct(self, exec_id: str, price: Decimal, shares: Decimal | None = None) -> ExecutionRow | None:
+        """Report an execution again at another price or of so many *shares*; None when there is no such execution.
 
         Cash and positions stay as they were: a correction is an injected fault here.
         """
         for execution in reversed(self.executions):
             if execution.exec_id == exec_id:
-                corrected = execution.corrected(price)
+                corrected = execution.corrected(price, shares)
                 self.executions.append(corrected)
                 return corrected
         return None

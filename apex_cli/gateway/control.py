@@ -299,13 +299,14 @@ class CancelByHand(Command, frozen=True, kw_only=True, tag="cancel_by_hand"):
 
 
 class Correct(Command, frozen=True, kw_only=True, tag="correct"):
-    """Send a correction of an execution: the same id but for its last part, another price."""
+    """Send a correction of an execution: the same id but for its last part, another price, perhaps no shares."""
 
     exec_id: str
     price: Decimal
+    shares: Decimal | None = None
 
     def act(self, gateway: Hub) -> None:
-        corrected = gateway.desk.holdings.correct(self.exec_id, self.price)
+        corrected = gateway.desk.holdings.correct(self.exec_id, self.price, self.shares)
         if corrected is None:
             raise KeyError(self.exec_id)
         gateway.report([ExecutionReport(execution=corrected), CommissionReport(execution=corrected)])

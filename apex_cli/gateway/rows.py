@@ -96,10 +96,16 @@ class ExecutionRow(Value, frozen=True, kw_only=True):
 
     at: datetime
 
-    def corrected(self, price: Decimal) -> ExecutionRow:
+    def corrected(self, price: Decimal, shares: Decimal | None = None) -> ExecutionRow:
         """Return the correction of this execution: the same id but for its last part."""
         head, _, revision = self.exec_id.rpartition(".")
-        return replace(self, exec_id=f"{head}.{int(revision) + 1:02d}", price=price, average_price=price)
+        return replace(
+            self,
+            exec_id=f"{head}.{int(revision) + 1:02d}",
+            price=price,
+            average_price=price,
+            shares=self.shares if shares is None else shares,
+        )
 
 
 class PositionRow(Value, frozen=True, kw_only=True):

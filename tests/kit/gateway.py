@@ -144,9 +144,11 @@ class Driver:
         """Cancel any order in TWS."""
         self.do(control.CancelByHand(order_ref=order_ref, perm_id=perm_id))
 
-    def correct(self, exec_id: str, price: Number) -> None:
-        """Send a correction of an execution."""
-        self.do(control.Correct(exec_id=exec_id, price=Decimal(price)))
+    def correct(self, exec_id: str, price: Number, shares: Number | None = None) -> None:
+        """Send a correction of an execution; of no *shares* it takes it back."""
+        self.do(
+            control.Correct(exec_id=exec_id, price=Decimal(price), shares=None if shares is None else Decimal(shares))
+        )
 
     def repeat(self, exec_id: str) -> None:
         """Send an execution and its commission once more."""

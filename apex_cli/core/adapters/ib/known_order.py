@@ -30,6 +30,9 @@ class Known:
     """What statuses say has filled."""
 
     fills: dict[str, Fill] = field(default_factory=dict)
+    taken_back: dict[str, Decimal] = field(default_factory=dict)
+    """What corrections took back, by execution: statuses go on counting it as filled."""
+
     code: int = 0
     """Number of the last error that meant it."""
 
@@ -58,6 +61,11 @@ class Known:
     def executed(self) -> Decimal:
         """Sum of the executions, each counted once with its last correction."""
         return sum((fill.quantity for fill in self.fills.values()), ZERO)
+
+    @property
+    def accounted(self) -> Decimal:
+        """What of that which statuses call filled is known: executions, and what was taken back of them."""
+        return self.executed + sum(self.taken_back.values(), ZERO)
 
     @property
     def quantity(self) -> Quantity | None:

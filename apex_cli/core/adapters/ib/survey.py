@@ -179,7 +179,7 @@ def _needs_more(heard: Iterable[Word], tracker: Tracker) -> bool:
     """Return whether a doubtful order is gone from the open ones without a clear end."""
     live = {word.ref for word in heard if isinstance(word, OpenOrder)}
     gone = [tracker.orders[ref] for ref in tracker.doubts if ref not in live]
-    return any(known.filled > known.executed or known.status not in {"Cancelled", "ApiCancelled"} for known in gone)
+    return any(known.filled > known.accounted or known.status not in {"Cancelled", "ApiCancelled"} for known in gone)
 
 
 async def _ask_all(link: Link, requests: dict[str, Callable[[], Awaitable[Any]]]) -> dict[str, Any]:

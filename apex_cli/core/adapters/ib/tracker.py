@@ -115,7 +115,7 @@ class Tracker:
         if any(isinstance(event, Fill) and event.client_order_id in refs for event in self._events):
             return True
         known = (self.orders.get(ref) for ref in refs)
-        return any(each.filled > each.executed for each in known if each is not None)
+        return any(each.filled > each.accounted for each in known if each is not None)
 
     def report_again(self, ref: str, reason: str = "") -> None:
         """Report the state of *ref* once more."""
@@ -266,9 +266,12 @@ class Tracker:
         if known.order is not None:
             named = known.order.instrument
             fill = replace(fill, instrument=replace(named, con_id=named.con_id or fill.instrument.con_id))
+        earlier = self.fills.get(fill.key)
         if not _keep_newest(self.fills, fill):
             return
         known.fills[fill.key] = fill
+        if earlier is not None and earlier.quantity != fill.quantity:
+            known.taken_back[fill.key] = known.taken_back.get(fill.key, ZERO) + earlier.quantity - fill.quantity
         self._events.append(fill)
         self._end_when_filled(known)
 
@@ -348,7 +351,7 @@ class Tracker:
                 self.doubts.discard(ref)
                 self._report(known, OrderStatus.WORKING, is_again=True)
                 known.is_change_refused = False
-            elif known.executed >= known.filled and known.status != "Filled":
+            elif known.accounted >= known.filled and known.status != "Filled":
                 self._end(known, self._how_it_ended(known))
 
     def doubt_all_open(self) -> None:
@@ -381,9 +384,9 @@ class Tracker:
 
     def _end_when_filled(self, known: Known) -> None:
         """Executions prove the end of an order: all of its quantity, or all that a status of Filled names."""
-        executed, total = known.executed, known.quantity
-        is_whole = total is not None and executed >= total
-        is_told = known.status == "Filled" and ZERO < known.filled <= executed
+        accounted, total = known.accounted, known.quantity
+        is_whole = total is not None and accounted >= total
+        is_told = known.status == "Filled" and ZERO < known.filled <= accounted
         if known.is_open and (is_whole or is_told):
             self._end(known, OrderStatus.FILLED)
 

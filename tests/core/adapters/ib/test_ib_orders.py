@@ -301,13 +301,18 @@ def test_an_execution_that_cannot_be_read_is_not_booked_and_leaves_its_order_in_
     assert fills(session.settled()) == [("E", 10, 100)], "asked again, it can be read"
 
 
-def test_a_correction_to_no_shares_takes_the_execution_back(session: Session, gateway: GatewayThread) -> None:
+def test_a_correction_to_no_shares_takes_the_execution_back_and_leaves_no_doubt(
+    session: Session, gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
     session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
     (fill,) = [e for e in session.settled() if isinstance(e, Fill)]
-    gateway.fault("spoil", "execDetails", field=SHARES, text="0")
-    gateway.correct(fill.exec_id, "100")
+    gateway.correct(fill.exec_id, fill.price, shares=0)
     (taken_back,) = [e for e in session.settled() if isinstance(e, Fill)]
     assert (taken_back.key, taken_back.quantity, taken_back.revision) == (fill.key, 0, fill.revision + 1)
+    session.close()
+    fresh = connect(gateway.port)
+    for each in (fresh.run(fresh.broker.snapshot()), fresh.run(fresh.broker.snapshot())):
+        assert (each.missing, [f.quantity for f in each.fills]) == ((), [0])
 
 
 def test_a_holding_whose_quantity_is_no_number_is_not_nothing(session: Session, gateway: GatewayThread) -> None:
