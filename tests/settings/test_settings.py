@@ -138,6 +138,8 @@ class TestValues:
             ("risk: {capital: -1}", "risk.capital", "-1"),
             ("risk: {capital: true}", "risk.capital", "true"),
             ("risk: {capital: '3000'}", "risk.capital", "'3000'"),
+            ("risk: {capital: 5.000}", "risk.capital", "5.000"),
+            ("risk: {max_notional: 25.000}", "risk.max_notional", "25.000"),
             ("risk: {capital: }", "risk.capital", "nothing"),
             ("risk: {min_confidence: 1.1}", "risk.min_confidence", "1.1"),
             ("risk: {max_positions: 2.5}", "risk.max_positions", "2.5"),

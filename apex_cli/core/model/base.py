@@ -55,6 +55,10 @@ class Range(msgspec.Struct, frozen=True, gc=False):
         return f"{'above' if self.above else 'from'} {low} {'up to' if self.above else 'to'} {high}"
 
 
+class Amount(Range, frozen=True, gc=False):
+    """The amounts of money that a field takes; 5.000, which much of the world reads as five thousand, is none."""
+
+
 class Spelling(msgspec.Struct, frozen=True, gc=False):
     """How a text is spelled: *parse* returns the text to keep, or raises ``ValueError`` with what is wrong.
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from apex_cli.core.model.agent import AgentLimits
-from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Value
+from apex_cli.core.model.base import MOST_MONEY, Amount, Fraction, Minutes, Range, Value
 from apex_cli.core.model.currency import CurrencyLimits
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.learning import LearningLimits
@@ -53,7 +53,7 @@ class DayTradeLimits(Value, frozen=True, kw_only=True):
     window_sessions: Annotated[int, Range(1, 100)] = 5
     """Sessions the count looks back, today included."""
 
-    equity_threshold: Annotated[Usd, Range(0, MOST_MONEY)] = Usd(Decimal(25000))
+    equity_threshold: Annotated[Usd, Amount(0, MOST_MONEY)] = Usd(Decimal(25000))
     """From this equity on, the count does not matter."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import NewType
 
@@ -66,9 +65,11 @@ def two_readings(text: str) -> str:
     >>> two_readings("5.000"), two_readings("5000"), two_readings("0.125")
     ('5.00 or 5000', '', '')
     """
-    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text) is None:
+    whole, _, part = text.partition(".")
+    is_thousand = len(whole) <= len("999") and len(part) == len("000") and not whole.startswith("0")
+    if not (is_thousand and whole.isdecimal() and part.isdecimal()):
         return ""
-    return f"{Decimal(text):.2f} or {text.replace('.', '')}"
+    return f"{Decimal(text):.2f} or {whole}{part}"
 
 
 MOST_DIGITS = 60

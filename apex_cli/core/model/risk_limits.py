@@ -8,7 +8,7 @@ from typing import Annotated, assert_never
 
 from msgspec.structs import replace
 
-from apex_cli.core.model.base import MOST_MONEY, Fraction, Range, Share, Value
+from apex_cli.core.model.base import MOST_MONEY, Amount, Fraction, Range, Share, Value
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.ticker import Ticker
 
@@ -35,7 +35,7 @@ class OnObstacle(StrEnum):
 class RiskLimits(Value, frozen=True, kw_only=True):
     """Section ``risk``: how much may be lost, and where."""
 
-    capital: Annotated[Usd, Range(0, MOST_MONEY, above=True)] = Usd(Decimal(3000))
+    capital: Annotated[Usd, Amount(0, MOST_MONEY, above=True)] = Usd(Decimal(3000))
     """What sizing counts with, in account currency."""
 
     capital_base: CapitalBase = CapitalBase.FIXED
@@ -77,7 +77,7 @@ class RiskLimits(Value, frozen=True, kw_only=True):
     max_orders_per_day: Annotated[int, Range(1, 100_000)] = 50
     """Entries a session."""
 
-    max_notional: Annotated[Usd, Range(0, MOST_MONEY, above=True)] | None = None
+    max_notional: Annotated[Usd, Amount(0, MOST_MONEY, above=True)] | None = None
     """Largest value of one order; none by default."""
 
     allow_symbols: tuple[Ticker, ...] = ()

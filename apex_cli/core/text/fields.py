@@ -19,7 +19,8 @@ from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origi
 
 import msgspec
 
-from apex_cli.core.model.base import Range, Spelling
+from apex_cli.core.model.base import Amount, Range, Spelling
+from apex_cli.core.model.money import two_readings
 from apex_cli.core.text.problems import MAX_PROBLEMS, Refused, key_name, shown, suggest
 
 SHOWN = 60
@@ -231,6 +232,8 @@ def _number(field: Field, value: object) -> int | Decimal:
     if number is None or (isinstance(field.rule, Range) and number not in field.rule):
         kind = "a whole number" if whole else "a number"
         raise Refused(f"{kind} {field.rule}{_as_part(field.rule, value)}")
+    if isinstance(field.rule, Amount) and (readings := two_readings(str(value))):
+        raise Refused("an amount, such as 5000", f"found {value}, which may mean {readings}: write one of them")
     return int(number) if whole else number
 
 
