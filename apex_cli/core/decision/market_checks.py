@@ -25,7 +25,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import EVERYTHING
 from apex_cli.core.model.risk_limits import OnObstacle
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.model.spelling import canonical_tickers
 from apex_cli.core.model.trade_size import Sized
 from apex_cli.core.model.wording import percent, percent_beside, plain, price
 from apex_cli.core.positions.holding import flat_from
@@ -100,7 +100,7 @@ def symbol_allowed(ctx: CheckContext) -> Check:
 
 @cache
 def _canonical(symbols: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(canonical_ticker, symbols))
+    return frozenset(name for text in symbols for name in canonical_tickers(text))
 
 
 def shorting_allowed(ctx: CheckContext) -> Check:

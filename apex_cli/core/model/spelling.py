@@ -256,8 +256,11 @@ def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
             f"{part}, or name it {root}@{whole} or {root}@{part}",
             field="currency",
         )
-    if len(place.currencies) == 1 and hints.currency not in {"", *place.currencies}:
-        raise SpellingError(f"{name} is quoted in {place.currencies[0]}, not in {hints.currency}", field="currency")
+    is_only = len(place.currencies) == 1 or hints.currency in MINOR_UNITS
+    if is_only and place.currencies and hints.currency not in {"", *place.currencies}:
+        raise SpellingError(
+            f"{name} is quoted in {' or '.join(place.currencies)}, not in {hints.currency}", field="currency"
+        )
     currency = hints.currency or next(iter(place.currencies), "")
     market = place.market if place.market in PAIR_MARKS else hints.market_type
     return replace(hints, market_type=market, currency="" if currency == HOME_CURRENCY else currency)
@@ -343,6 +346,23 @@ def canonical_ticker(text: str) -> str:
     if found is None:
         return text.upper()
     return found.key if found.market_type is MarketType.OPTIONS else found.bars_name
+
+
+def canonical_tickers(text: str) -> tuple[str, ...]:
+    """Return what ``canonical_ticker`` returns; of a stock that may be in pounds or in pence both names, for it is one.
+
+    >>> canonical_tickers("brk b"), canonical_tickers("VOD.L"), canonical_tickers("VOD@GBX")
+    (('BRK.B',), ('VOD@GBP', 'VOD@GBX'), ('VOD@GBP', 'VOD@GBX'))
+    """
+    for part, (whole, _) in MINOR_UNITS.items():
+        found: Instrument | None
+        try:
+            found = canonical(text)
+        except SpellingError as error:
+            found = named(text, Hints(currency=part)) if error.field == "currency" else None
+        if found is not None and found.market_type is MarketType.EQUITY and found.currency in {whole, part}:
+            return replace(found, currency=whole).key, replace(found, currency=part).key
+    return (canonical_ticker(text),)
 
 
 def as_ticker(text: str) -> str:

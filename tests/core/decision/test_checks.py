@@ -359,6 +359,20 @@ def test_the_lists_of_symbols_ignore_case_and_deny_wins(build: Any) -> None:
     assert denied.message == "AAPL is in risk.deny_symbols."
 
 
+@pytest.mark.parametrize("held", ["VOD@GBP", "VOD@GBX"])
+def test_a_name_in_pounds_or_pence_is_listed_in_both(build: Any, held: str) -> None:
+    opportunity = build.opportunity()
+    opportunity = replace(opportunity, signal=replace(opportunity.signal, instrument=canonical(held)))
+
+    def is_allowed(**risk: Any) -> bool:
+        return "symbol_allowed" not in build.failures(opportunity, build.snapshot(), build.limits(**risk))
+
+    assert is_allowed(allow_symbols=("VOD.L",))
+    assert not is_allowed(deny_symbols=("VOD.L",))
+    assert all(not is_allowed(deny_symbols=(name,)) for name in ("VOD LN", "VOD@GBP", "VOD@GBX", "VOD"))
+    assert is_allowed(deny_symbols=("VOD.AS",))
+
+
 def test_a_sale_opens_only_where_shorting_is_allowed(build: Any) -> None:
     short = build.opportunity(signal_type=SignalType.SELL, stop="52", targets=("46",))
     assert "shorting_allowed" not in build.failures(short, build.snapshot(), Limits())

@@ -373,6 +373,7 @@ def test_every_suffix_of_the_exchanges_stands_behind_a_ticker() -> None:
         *((name, NO, "symbol", "looks like EUR.USD") for name in ("EURUSD.m", "EURUSD.pro", "EURUSD BGN Curncy")),
         ("BTCUSDT.P", NO, "symbol", "looks like BTC-USDT"),
         ("SAP.DE", Hints(currency="USD"), "currency", "quoted in EUR, not in USD"),
+        ("NPN.JO", Hints(currency="GBX"), "currency", "quoted in ZAR or ZAC, not in GBX"),
         ("NASDAQ:AAPL", Hints(market_type=MarketType.FOREX), "market_type", "contradicts market_type forex"),
         ("BINANCE:BTCUSD", Hints(market_type=MarketType.EQUITY), "market_type", "contradicts market_type equity"),
         *((name, NO, "symbol", "a future") for name in ("ESZ6", "/ES", "ES=F", "ES1!", "BTC-PERP", "ETHUSD-PERP")),
