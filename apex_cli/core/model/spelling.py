@@ -90,19 +90,33 @@ _MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _MONTHS = {name: number for number, name in enumerate(_MONTH.split("|"), start=1)}
 _ROOT = r"(?P<root>[A-Z][A-Z0-9]{0,9}(?:[ ./-][A-Z]{1,2})?(?: [A-Z]{2})?)"
 _OCC = (
-    r"(?:O:|[.])?(?P<root>[A-Z][A-Z.]{0,5}?\d?) *(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<right>[CP])"
-    r"(?P<strike>\d+(?:\.\d+)?)"
+    r"(?:O:|[.]|(?P<futu>US\.))?(?P<root>[A-Z][A-Z.]{0,5}?\d?)(?: *|-{1,5})(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)"
+    r"(?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
 )
+"""The contract in 21 characters, or compact; E*TRADE writes ``AAPL--261218C00200000``, and Futu ``US.AAPL261218C5000``
+with strikes in thousandths whatever their length.
+
+Source: https://apisb.etrade.com/docs/api/market/api-market-v1.html, osiKey; https://openapi.futunn.com, options.
+"""
 _STRIKE = r"\$?(?P<strike>\d+(?:\.\d+)?)"
 _RIGHT = r"(?P<right>CALLS?|PUTS?|C|P)"
 _DATES = (
     r"(?P<y>\d{4})-(?P<m>\d\d?)-(?P<d>\d\d?)",
     r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
     r"(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4}|\d\d)",
-    rf"(?P<d>\d\d?) ?(?P<mon>{_MONTH}) ?'?(?P<y>\d{{4}}|\d\d)",
+    rf"(?P<d>\d\d?)[ -]?(?P<mon>{_MONTH})[ -]?'?(?P<y>\d{{4}}|\d\d)",
     rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? ?'(?P<y>\d\d)",
-    rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? (?P<y>\d{{4}}|\d\d)",
+    rf"(?P<mon>{_MONTH})[ -]?(?P<d>\d\d?),?[ -](?P<y>\d{{4}}|\d\d)",
 )
+_JOINED = (
+    r"(?P<root>[A-Z]{1,6})_(?P<m>\d\d)(?P<d>\d\d)(?P<y>\d\d)(?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)",
+    rf"(?P<root>[A-Z]{{1,6}})(?P<d>\d\d?)(?P<mon>{_MONTH})(?P<y>\d\d)(?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)",
+)
+"""Contracts without blanks, as TD Ameritrade writes them, ``AAPL_121826C200``, and Questrade, ``AAPL18Dec26C200.00``.
+
+Source: https://tda-api.readthedocs.io, OptionSymbol; https://www.questrade.com/api/documentation, symbols.
+"""
+
 _KEY = (
     r"(?P<root>[A-Z0-9./ -]+)@OPTIONS(?: (?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
     r"|(?: UNSPECIFIED)?(?: (?P<bare>[CP]))?)"
@@ -387,10 +401,10 @@ def _terms_in(name: str) -> _Terms | None:
     found = re.fullmatch(_OCC, name)
     if found:
         digits = found["strike"]
-        is_thousandths = digits.isdecimal() and len(digits) > MOST_STRIKE
+        is_thousandths = digits.isdecimal() and (len(digits) > MOST_STRIKE or found["futu"] is not None)
         strike = Decimal(digits) / 1000 if is_thousandths else Decimal(digits)
         return _terms(found, strike)
-    for pattern in _contracts() if " " in name else ():
+    for pattern in _contracts() if " " in name else map(re.compile, _JOINED):
         if found := pattern.fullmatch(name):
             return _terms(found, Decimal(found["strike"]))
     return None
@@ -406,6 +420,8 @@ def _contracts() -> tuple[re.Pattern[str], ...]:
             rf"{_ROOT} {day} {_STRIKE} ?{_RIGHT}",
             rf"{_ROOT} {day} {_RIGHT} ?{_STRIKE}",
             rf"{_RIGHT} {_ROOT} {day} {_STRIKE}",
+            rf"{_ROOT} {_STRIKE} ?{_RIGHT} {day}",
+            rf"{_ROOT} {_RIGHT} ?{_STRIKE} {day}",
         )
     )
 

@@ -71,9 +71,7 @@ NO_CONTRACTS = [
     "AAPL 200C 12/18",
     "AAPL 12/18 200c",
     "AAPL DEC2026 200 C",
-    "AAPL 200 CALL 12/18/2026",
     "AAPL 12-18-2026 C 200",
-    "AAPL--261218C00200000",
 ]
 """Options in spellings that leave something open, or that nobody is known to use: never shares of a class."""
 
@@ -102,6 +100,15 @@ def spellings_of_option(root: str, day: str, right: str, strike: str) -> list[st
         f"{root.replace('.', ' ')} {day} {strike} {right}",
         f"{root}@options {day} {right}{strike}",
         f"{word} {root} {month}/{date}/{year[2:]} {strike}",
+        f"{compact:-<6}{year[2:]}{month}{date}{right}{eight}",
+        f"{compact}_{month}{date}{year[2:]}{right}{strike}",
+        f"{compact}{date}{name.title()}{year[2:]}{right}{D(strike):.2f}",
+        f"US.{compact}{year[2:]}{month}{date}{right}{int(eight)}",
+        f"{root} {date}-{name}-{year} {strike} {word}",
+        f"{root} {name.title()}-{date}-{year} {strike} {word}",
+        f"{root} {strike}{right} {month}/{date}/{year}",
+        f"{root} ${strike} {word.title()} {month}/{date}/{year[2:]}",
+        f"{root} {word.title()} {strike} {year}-{month}-{date}",
         *([f"{compact}{year[2:]}{month}{date}{right}{int(eight)}"] if int(eight) >= LEAST_THOUSANDTHS else []),
     ]
 
@@ -379,6 +386,7 @@ def test_every_suffix_of_the_exchanges_stands_behind_a_ticker() -> None:
         *((name, NO, "symbol", "a future") for name in ("ESZ6", "/ES", "ES=F", "ES1!", "BTC-PERP", "ETHUSD-PERP")),
         ("BTC-PERP", Hints(market_type=MarketType.CRYPTO), "symbol", "a future"),
         ("^GSPC", NO, "symbol", "is no ticker"),
+        ("AAPL_261218C200", NO, "expiry", "names no day as its expiry"),
         ("US5949181045", NO, "symbol", "is an ISIN"),
         ("NASDAQ:", NO, "symbol", "is no ticker"),
         *((name, NO, "symbol", "is spelled AAPL 2026-12-18 200 C") for name in NO_CONTRACTS),
