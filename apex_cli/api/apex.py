@@ -124,14 +124,16 @@ class Apex:
         return Records(Approval, tuple(map(approval_of, pending)))
 
     def trades(self, since: date | None = None) -> Records[Trade]:
-        """Return closed trades in the order in which they closed, those from the day *since* on, or all."""
+        """Return closed trades in the order in which they closed, those from the session *since* on, or all."""
 
         def read(_: Output) -> tuple[Trade, ...]:
             from apex_cli.app.resources import open_journal
             from apex_cli.core.reports.handles import closed_round_trips
+            from apex_cli.core.reports.trade_report import Span
 
+            span = Span(first=since)
             trips = closed_round_trips(open_journal(self.settings))
-            return tuple(trade_of(trip) for trip in trips if since is None or trip.exit_time.date() >= since)
+            return tuple(trade_of(trip) for trip in trips if span.has(trip.exit_time))
 
         return Records(Trade, self._do(read))
 

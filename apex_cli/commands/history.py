@@ -20,28 +20,27 @@ def history(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Only this strategy.", autocompletion=strategy_names)] = None,
-    since: Annotated[datetime | None, session("Closed on this day or later.")] = None,
+    since: Annotated[datetime | None, session("Closed in this session or later.")] = None,
     last: Annotated[int, count("How many round trips to list; the sums count all.", low=1, high=1_000_000)] = 50,
 ) -> None:
     """Show closed round trips and statistics."""
     from apex_cli.core.positions.performance import Tally
     from apex_cli.core.reports.handles import closed_round_trips, with_handles
+    from apex_cli.core.reports.trade_report import Span
     from apex_cli.presenters.history import history_blocks, history_data
 
     out = call.out
-    tally = Tally()
+    tally, span = Tally(), Span(first=since and since.date())
     shown: deque[tuple[str, RoundTrip]] = deque(maxlen=last)
     for handle, trip in with_handles(closed_round_trips(open_journal(call.settings))):
-        if _is_wanted(trip, symbol, strategy, since):
+        if span.has(trip.exit_time) and _is_wanted(trip, symbol, strategy):
             tally.add(trip)
             shown.append((handle, trip))
     statistics = tally.statistics()
     out.result(history_data([trip for _, trip in shown], statistics), history_blocks(shown, statistics))
 
 
-def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:
-    return (
-        (symbol is None or same_security(symbol, trip.instrument))
-        and (strategy is None or trip.strategy == strategy)
-        and (since is None or trip.exit_time.date() >= since.date())
+def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None) -> bool:
+    return (symbol is None or same_security(symbol, trip.instrument)) and (
+        strategy is None or trip.strategy == strategy
     )

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from apex_cli import api
+from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
+from apex_cli.core.state.events.position_events import RoundTripClosed
 
 pytestmark = pytest.mark.usefixtures("traded")
 
@@ -85,6 +96,33 @@ class TestHistory:
     )
     def test_filters(self, apex_json: Callable[..., Any], filters: tuple[str, ...], symbols: list[str]) -> None:
         assert [trip["symbol"] for trip in apex_json("history", *filters).data["round_trips"]] == symbols
+
+    @pytest.mark.parametrize(("since", "count"), [("2004-03-04", 1), ("2004-03-05", 0)])
+    def test_a_trade_closed_in_the_evening_is_of_new_york_s_day(
+        self, traded: Path, apex_json: Callable[..., Any], since: str, count: int
+    ) -> None:
+        opened = datetime(2004, 3, 4, 21, tzinfo=UTC)
+        trip = RoundTrip(
+            round_trip_id="T1",
+            bracket_id="b",
+            instrument=Instrument(symbol="AAPL"),
+            side=PositionSide.LONG,
+            quantity=Quantity(Decimal(1)),
+            entry_price=Price(Decimal(25)),
+            exit_price=Price(Decimal(26)),
+            entry_time=opened,
+            exit_time=opened + timedelta(hours=3, minutes=30),  # 19:30 in New York, the next day by UTC
+            pnl=Usd(Decimal(1)),
+            commission=Usd(Decimal(0)),
+            pnl_pct=Decimal("0.04"),
+            strategy="evening",
+        )
+        store = TinyDbStore(traded / "state", clock=SystemClock())
+        with store.transaction() as tx:
+            tx.emit(RoundTripClosed(at=trip.exit_time, subject="T1", data=trip))
+        assert len(apex_json("history", "--strategy", "evening", "--since", since).data["round_trips"]) == count
+        trades = api.Apex(traded / "config.yaml").trades(date.fromisoformat(since))
+        assert sum(trade.strategy == "evening" for trade in trades) == count
 
     @pytest.mark.parametrize(
         "wrong", [("--since", "yesterday"), ("--last", "0"), ("--last", "99999999999999999999"), ("--last", "x")]
