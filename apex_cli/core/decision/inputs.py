@@ -56,7 +56,7 @@ def take_snapshot(
         trading_mode_reason=trading.reason,
         account=account,
         session_start_equity=counters.session_start_equity or account.equity,
-        peak_equity=Usd(max(counters.peak_equity, account.equity)),
+        peak_equity=counters.raised(account.equity).peak_equity,
         exposures=tuple(exposures),
         entries_today=counters.entries_today,
         quote=quote,
@@ -117,11 +117,10 @@ def session_counters(counters: Counters, account: AccountSnapshot, session: date
         return counters
     equity = account.prior_close_equity or account.equity
     return replace(
-        _periods(counters, equity, session),
+        _periods(counters.raised(equity), equity, session),
         session_date=session.isoformat(),
         session_start_equity=equity,
         session_scaled=Usd(ZERO),
-        peak_equity=Usd(max(counters.peak_equity, equity)),
         entries_today=0,
         fills_since=counters.fills_since or session.isoformat(),
     )

@@ -128,8 +128,9 @@ def _put_account(tx: State, account: AccountSnapshot, session: date) -> None:
     today = session.isoformat()
     if _is_known(tx, account, today) or _is_pending(tx, account):
         return
-    if account.equity > tx.counters.peak_equity:
-        tx.counters = replace(tx.counters, peak_equity=Usd(account.equity))
+    raised = tx.counters.raised(account.equity)
+    if raised != tx.counters:
+        tx.counters = raised
     curve = tx.account.curve if tx.account is not None and tx.account.session_date == today else ()
     tx.account = AccountRecord(account=account, session_date=today, curve=_gone_on(curve, account))
 

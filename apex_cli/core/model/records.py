@@ -251,6 +251,10 @@ class Counters(Value, frozen=True, kw_only=True):
     fills_since: str = ""
     """Session date from which on all trades of the account are known, YYYY-MM-DD; empty before the first session."""
 
+    def raised(self, equity: Usd) -> Counters:
+        """Return these with *equity* as the peak where it is above it."""
+        return self if equity <= self.peak_equity else msgspec.structs.replace(self, peak_equity=equity)
+
 
 class DeficitRecord(Value, frozen=True, kw_only=True):
     """The intraday margin deficit of one session."""

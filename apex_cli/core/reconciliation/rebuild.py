@@ -20,7 +20,6 @@ from apex_cli.core.execution.order_manager import NOTHING_SENT
 from apex_cli.core.learning.followed import apply_end, follow
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import (
     ApprovalRecord,
@@ -173,8 +172,7 @@ def _forget_passing(state: State) -> None:
 
 def _decided(state: State, data: signal_events.DecisionRecord, at: datetime) -> None:
     """Know the signal from its decision on: an intent that got lost must not let it be acted on twice."""
-    counters = state.counters
-    state.counters = replace(counters, peak_equity=Usd(max(counters.peak_equity, data.snapshot.peak_equity)))
+    state.counters = state.counters.raised(data.snapshot.peak_equity)
     if data.is_answer:
         return
     executes = data.decision.kind is DecisionKind.EXECUTE

@@ -121,7 +121,7 @@ def _losses(state: State, limits: RiskLimits, now: datetime) -> Iterable[LimitUs
         return
     account = state.account.account
     counters = session_counters(state.counters, account, session_date(now))
-    start, peak = counters.session_start_equity or account.equity, max(counters.peak_equity, account.equity)
+    start, peak = counters.session_start_equity or account.equity, counters.raised(account.equity).peak_equity
     yield _loss("daily_loss", limits.max_daily_loss_pct, start, account.equity)
     yield _loss("drawdown", limits.max_drawdown_pct, peak, account.equity)
 
