@@ -97,7 +97,7 @@ POSITIONS = Table[PositionView](
         shown=lambda is_protected: Cell("yes", Tone.GOOD) if is_protected else Cell("NO", Tone.BAD),
         rank=SECOND,
     ),
-    Column("", "Held", lambda v: lasted(v.priced_at - v.entry_time), rank=LAST, is_right=True),
+    Column("", "Held", lambda v: lasted(v.holding_time), rank=LAST, is_right=True),
     *facts("notional", "called", "currency", "quote_pnl"),
     Column("rate", value=lambda v: rate_data(v.rate)),
     *facts("entry_time", "signal_id"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from apex_cli.core.market.expiry import days_left, last_trade_at
@@ -75,6 +75,11 @@ class PositionView(Value, frozen=True, kw_only=True):
 
     managed: ManagedBy = ManagedBy()
     """What will move its stop, or close it."""
+
+    @property
+    def holding_time(self) -> timedelta:
+        """How long it is held, at its latest price."""
+        return self.priced_at - self.entry_time
 
 
 class Totals(Value, frozen=True, kw_only=True):
