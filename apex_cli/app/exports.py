@@ -63,7 +63,7 @@ TRADES: tuple[Column, ...] = _columns(
     ("exit_price", "average price of the exit", lambda trip: trip.exit_price),
     ("pnl", "gross, before commissions, in account currency", lambda trip: trip.pnl),
     ("commission", "of entry and exit", lambda trip: trip.commission),
-    ("net_pnl", "pnl without commission", lambda trip: trip.net_pnl),
+    ("net_pnl", "pnl less commission", lambda trip: trip.net_pnl),
     ("r_multiple", "pnl over the first risk; empty where that is not known", lambda trip: trip.r_multiple),
     ("currency", "of the prices", lambda trip: trip.instrument.currency),
     ("quote_pnl", "pnl in the currency of the prices; empty where that is the account's", lambda trip: trip.quote_pnl),
@@ -123,7 +123,7 @@ LOTS = _columns(
     ("closed_at", "UTC", lambda lot: lot.closed_at),
     ("cost", "paid, commissions included", lambda lot: lot.cost),
     ("proceeds", "received, commissions deducted", lambda lot: lot.proceeds),
-    ("gain", "proceeds without cost", lambda lot: lot.gain),
+    ("gain", "proceeds less cost", lambda lot: lot.gain),
     ("term", "short or long: held for more than a year", lambda lot: "long" if lot.is_long_term else "short"),
     ("wash_sale_hint", "a loss with another purchase within 30 days: a hint, no advice", lambda lot: lot.is_wash_hint),
 )

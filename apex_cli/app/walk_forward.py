@@ -1,4 +1,4 @@
-"""Settings chosen on the past and judged on the time that follows, window by window; and an end that nobody saw."""
+"""Walk-forward analysis: settings optimised in sample, tested out of sample, window by window; and a hold-out."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_span(text: str) -> Span:
 
 
 def read_walk(text: str) -> tuple[Span, Span]:
-    """Return the past and the future of a window: ``3y/1y``.
+    """Return the lengths of a window in and out of sample, such as ``3y/1y``.
 
     Raises:
         InputError: it is not two spans.
@@ -69,7 +69,7 @@ def read_walk(text: str) -> tuple[Span, Span]:
 
 
 class Window(NamedTuple):
-    """A past to choose in and the time after it to judge in; all days included."""
+    """Days to optimise in (in sample), and the days after them to test in (out of sample); first and last included."""
 
     first: date
     last: date
@@ -78,7 +78,7 @@ class Window(NamedTuple):
 
 
 def windows_of(first: date, last: date, past: Span, future: Span) -> list[Window]:
-    """Return windows whose futures follow each other without a gap; the last one may be shorter.
+    """Return windows whose tests follow each other without a gap; the last test may be shorter.
 
     Raises:
         InputError: the time is too short for one.
@@ -96,7 +96,7 @@ def windows_of(first: date, last: date, past: Span, future: Span) -> list[Window
 
 
 def held_out(settings: Settings, options: ReplayOptions, span: Span) -> tuple[ReplayOptions, ReplayOptions]:
-    """Return what a sweep may see, and the end that it may not.
+    """Return the days that a sweep is run on, and the hold-out at their end.
 
     Raises:
         InputError: nothing would be left, or there are no bars.
@@ -109,7 +109,7 @@ def held_out(settings: Settings, options: ReplayOptions, span: Span) -> tuple[Re
 
 
 def walk_forward(tasks: Sequence[SweepTask], windows: Sequence[Window], run: RunAll) -> list[WalkForwardRow]:
-    """Return the result of the best setting of each past in its future; *run* replays many."""
+    """Return the out-of-sample result of each window, of the settings that were best in sample; *run* replays many."""
     past = run([_in(task, window.first, window.last) for window in windows for task in tasks])
     parts = [past[at : at + len(tasks)] for at in range(0, len(past), len(tasks))]
     best = [best_first(part)[0] for part in parts]

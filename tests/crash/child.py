@@ -167,7 +167,7 @@ def main(arguments: list[str], plan: Plan, log: Path | None) -> int:
     faults = Faults(plan, log)
     install(faults)
     if Path(TOGETHER).exists():
-        coordinator.FEW = service.FEW = 0
+        coordinator.SMALL_BATCH = service.SMALL_BATCH = 0
     if plan.number % EARLY:
         storage.WHOLE_FIRST = 1
     if plan.how.startswith("full"):

@@ -75,8 +75,8 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits | None 
     """Return two rigs fed with the same signals, one by one and together."""
     rigs = []
     for few, name in ((1000, "alone"), (1, "together")):
-        monkeypatch.setattr(coordinating, "FEW", few)
-        monkeypatch.setattr(serving, "FEW", few)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", few)
+        monkeypatch.setattr(serving, "SMALL_BATCH", few)
         rig = rig_in(tmp_path / name, limits)
         rig.feed(*signals(rig))
         rigs.append(rig)
@@ -135,7 +135,7 @@ class TestSignals:
     def test_no_more_is_bought_than_there_is_buying_power_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path)
         rig._cash = Usd(D(1000))
         rig.venue = rig._open_venue()
@@ -149,7 +149,7 @@ class TestSignals:
     def test_every_decision_follows_again_from_the_inputs_that_the_journal_has(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path)
         rig.feed(*signals(rig))
         records = {
@@ -170,7 +170,7 @@ class TestSignals:
         assert generations(together) < 10 < generations(alone)
 
     def test_a_file_that_comes_twice_opens_nothing_twice(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path)
         rig.feed(*signals(rig))
         again = rig.feed(*signals(rig), *signals(rig))
@@ -188,7 +188,7 @@ class TestSignals:
     def test_books_that_cannot_be_written_leave_every_entry_unknown_and_send_none_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path)
         write = rig.venue._file.write
 
@@ -221,7 +221,7 @@ class TestFiles:
     ) -> None:
         rigs = []
         for few, name in ((1000, "alone"), (1, "together")):
-            monkeypatch.setattr(coordinating, "FEW", few)
+            monkeypatch.setattr(coordinating, "SMALL_BATCH", few)
             rig = rig_in(tmp_path / name)
             self.batches(rig)
             rig.cycle()
@@ -239,7 +239,7 @@ class TestFiles:
     def test_files_of_which_one_decision_cannot_be_made_all_come_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path)
         broker = UnreliableBroker(rig.venue, rig.clock)
         broker.has_account = False
@@ -254,7 +254,7 @@ class TestFiles:
     def test_more_than_may_be_written_down_at_once_go_in_groups(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(coordinating, "SMALL_BATCH", 1)
         monkeypatch.setattr(SimulatedBroker, "most_together", 7)
         rig = rig_in(tmp_path)
         self.batches(rig)
@@ -269,7 +269,7 @@ class TestCloses:
         alone, together = both(tmp_path, monkeypatch)
         done = []
         for few, rig in ((1000, alone), (1, together)):
-            monkeypatch.setattr(serving, "FEW", few)
+            monkeypatch.setattr(serving, "SMALL_BATCH", few)
             before = generations(rig)
             done.append(close_all(rig))
             assert (rig.state.positions, rig.at_venue(), rig.resting_at_venue()) == ({}, {}, {})
@@ -280,7 +280,7 @@ class TestCloses:
     def test_a_fraction_leaves_the_rest_with_its_stop(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         alone, together = both(tmp_path, monkeypatch)
         for few, rig in ((1000, alone), (1, together)):
-            monkeypatch.setattr(serving, "FEW", few)
+            monkeypatch.setattr(serving, "SMALL_BATCH", few)
             close_all(rig, fraction=D("0.5"))
         assert plain(together) == plain(alone)
         assert together.resting_at_venue() == alone.resting_at_venue()
@@ -375,7 +375,7 @@ class TestApprovals:
     def test_all_that_stand_are_executed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         alone, together = both(tmp_path, monkeypatch, manual(WIDE))
         for few, rig in ((1000, alone), (1, together)):
-            monkeypatch.setattr(serving, "FEW", few)
+            monkeypatch.setattr(serving, "SMALL_BATCH", few)
             before = generations(rig)
             done = rig.run(service_of(rig).perform(Answer(choice=Choice.APPROVE)))
             assert len(done.results) == MANY
@@ -401,7 +401,7 @@ class TestApprovals:
     def test_a_broker_that_takes_one_at_a_time_gets_one_at_a_time(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(serving, "FEW", 1)
+        monkeypatch.setattr(serving, "SMALL_BATCH", 1)
         rig = rig_in(tmp_path, manual(WIDE))
         rig.feed(*signals(rig))
         broker = UnreliableBroker(rig.venue, rig.clock)

@@ -80,7 +80,7 @@ ASKED_EACH = 5
 """Work that was handed over is looked for at every fifth look, as that reads the state."""
 
 
-FEW = 20
+SMALL_BATCH = 20
 """Up to so many opportunities are acted on one by one, each decided with the fills of those before it."""
 
 
@@ -335,7 +335,7 @@ class Coordinator:
                     continue
                 busy = True
                 competing = [(Waiting(source, batch),) for batch in batches]
-                for groups in [competing] if len(batches) > FEW else [[each] for each in competing]:
+                for groups in [competing] if len(batches) > SMALL_BATCH else [[each] for each in competing]:
                     await self._bring_in(groups)
         due = self._window.due_at
         if due is not None and (not waits or self._clock.now() >= due):
@@ -401,7 +401,7 @@ class Coordinator:
             part = list(found)
             most = len(part)
             if is_ranked:
-                most = self._orders.most_together if most > FEW and not self._dry_run else 1
+                most = self._orders.most_together if most > SMALL_BATCH and not self._dry_run else 1
             for start in range(0, len(part), most):
                 yield part[start : start + most]
 

@@ -40,7 +40,7 @@ from apex_cli.core.state.tables import State, open_requests
 
 ClosingWarnings = Callable[[State, Sequence[str]], Awaitable[Mapping[str, tuple[Reason, ...]]]]
 
-FEW = 20
+SMALL_BATCH = 20
 """Up to so many closes and answers are done one by one."""
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Service:
         return joined(done)
 
     def _go_together(self, wanted: Sequence[object]) -> bool:
-        return len(wanted) > FEW and self._executor.most_together > 1
+        return len(wanted) > SMALL_BATCH and self._executor.most_together > 1
 
     def _groups(self, wanted: Sequence[T]) -> Iterator[Sequence[T]]:
         most = self._executor.most_together

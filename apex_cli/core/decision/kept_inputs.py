@@ -1,7 +1,7 @@
-"""Inputs of decisions kept by reference: a thousand positions stand in the journal once, not with each decision.
+"""Delta encoding of the inputs of decisions: the journal holds a list of positions once, not with each decision.
 
-The first decision of a process holds its lists itself. A later one names it and says what differs; once much differs, a
-decision holds its lists itself again. Each record refers to one other record at most.
+The first decision of a process is written with its lists. A later one refers to it and holds the differences; where
+these are long, it is written with its lists again. Each record refers to one other record at most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def by_reference(record: DecisionRecord, base: tuple[int, Snapshot]) -> DecisionRecord:
-    """Return *record* with its long lists given by those of *base*, or as it is where that would not be shorter.
+    """Return *record* with its long lists as differences from those of *base*; as it is where that is not shorter.
 
     Args:
         record: with all its inputs.

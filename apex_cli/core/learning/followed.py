@@ -30,7 +30,7 @@ LONGEST = timedelta(days=30)
 """How long a signal is followed."""
 
 MOST_FOLLOWED_AT_ONCE = 150
-OF_ITS_OWN = frozenset(
+SIGNAL_CHECKS = frozenset(
     {
         "signal_levels",
         "signal_expired",
@@ -47,7 +47,7 @@ OF_ITS_OWN = frozenset(
         "price_collar",
     }
 )
-"""Checks that refuse a signal for what it is. What only lacked room, money or leave could have been traded."""
+"""Checks of the signal itself; one that others refuse, for want of money or room, could have been traded: follow it."""
 
 ZERO, ONE = Decimal(0), Decimal(1)
 R_STEP = Decimal("0.0001")
@@ -68,7 +68,7 @@ def follow(
     """
     signal = opportunity.signal
     is_fit = signal.instrument.market_type is not MarketType.OPTIONS and decision.sized is not None
-    is_own = any(not check.passed and check.code in OF_ITS_OWN for check in decision.checks)
+    is_own = any(not check.passed and check.code in SIGNAL_CHECKS for check in decision.checks)
     if not (limits.learning.follow and limits.learning.mode.learns and is_fit) or is_own:
         return
     name = followed_name(signal.strategy, signal.side, signal.instrument)

@@ -15,7 +15,7 @@ from apex_cli.core.model.side import OrderSide
 
 
 class Meets(StrEnum):
-    """When an order meets the price."""
+    """On which condition an order is executed."""
 
     AT_ONCE = "at once"
     AT_LIMIT = "at its limit or better"
@@ -61,10 +61,10 @@ class OrderTypeRow(Value, frozen=True, kw_only=True):
     wire: Wire
     meets: Meets
     needs_limit: bool = False
-    """True: it has a worst acceptable price."""
+    """True: it has a limit price."""
 
     needs_stop: bool = False
-    """True: it has a trigger from the start; a trailing stop may have one."""
+    """True: it has a trigger price from the start; a trailing stop may have one."""
 
     phase: Phase = Phase.ANY
     """When it may fill; outside of it the order waits, and what the auction does not fill expires."""
@@ -241,10 +241,10 @@ class Order(Value, frozen=True, kw_only=True):
     order_type: OrderType
     quantity: Quantity
     limit_price: Price | None = None
-    """Worst acceptable price, of a type with a limit."""
+    """Highest price to buy at, lowest to sell at; of a type with a limit."""
 
     stop_price: Price | None = None
-    """Trigger, of a type that has one; the first trigger of a TRAIL."""
+    """Trigger price, of a type that has one; the first trigger of a TRAIL."""
 
     trail_amount: Price | None = None
     """Distance a TRAIL keeps from the best price."""

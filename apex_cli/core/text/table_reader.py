@@ -20,7 +20,7 @@ from apex_cli.core.text.workbooks import arrow_table, workbook_rows
 
 DELIMITERS = ("\t", ";", ",", "|")
 DELIMITER_NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", "": "none"}
-SAMPLE = 65_536
+SAMPLE_CHARACTERS = 65_536
 SAMPLE_LINES = 60
 WIDE = 12
 """Cells of a line beyond which more of them prove nothing more."""
@@ -31,7 +31,7 @@ _SEPARATOR_LINE = r"\s*\"?sep=(.)\"?\s*"
 
 def find_delimiter(text: str) -> str:
     """Return the sign that splits most lines of *text* into the same number of cells; empty when none does."""
-    sample = _closed_quotes(text[:SAMPLE])
+    sample = _closed_quotes(text[:SAMPLE_CHARACTERS])
     first = sample.partition("\n")[0]
     if found := re.fullmatch(_SEPARATOR_LINE, first, re.IGNORECASE):
         return found[1]
@@ -59,7 +59,7 @@ def _evenness(lines: Sequence[str], delimiter: str) -> int:
 
 def _closed_quotes(text: str) -> str:
     """Return *text* without blanks between the quote that ends a cell and the delimiter, as Merrill writes them."""
-    is_apart = re.search(_QUOTE_APART, text[:SAMPLE], re.MULTILINE)
+    is_apart = re.search(_QUOTE_APART, text[:SAMPLE_CHARACTERS], re.MULTILINE)
     return re.sub(r'" +(?=[,;|\t\r\n])', '"', text) if is_apart else text
 
 

@@ -62,7 +62,7 @@ MOST_FACTS = 12
 
 LONGEST_LINE = 300
 
-WORTH_KNOWING = frozenset(
+ACCOUNT_CHECKS = frozenset(
     {
         "trading_state",
         "instrument_blocked",
@@ -77,7 +77,7 @@ WORTH_KNOWING = frozenset(
         "max_positions",
     }
 )
-"""Checks that speak of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
+"""Checks of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
 
 
 class _Words(Value, frozen=True, kw_only=True):
@@ -315,7 +315,7 @@ def _answer(approval: ApprovalRecord) -> _Words:
 
 def _refusal(data: signal_events.DecisionRecord) -> _Words | None:
     decision = data.decision
-    grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
+    grave = [reason for reason in decision.reasons if reason.code in ACCOUNT_CHECKS]
     if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
         return None
     return _refused(decision.instrument.key, f"{decision.side} {decision.instrument.key}", decision.reasons)
@@ -345,7 +345,8 @@ def _alarm(subject: str, data: operation_events.Alarm) -> _Words:
 
 
 def _day_trades(data: DayTradeStatus) -> _Words:
-    left = "No day trade is left" if not data.remaining else f"{data.remaining} of {data.limit} day trades is left"
+    verb = "is" if data.remaining == 1 else "are"
+    left = f"{data.remaining} of {data.limit} day trades {verb} left" if data.remaining else "No day trade is left"
     closing = ", ".join(data.opened_today)
     return _Words(
         subject="day trades",

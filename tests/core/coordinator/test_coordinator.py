@@ -158,7 +158,7 @@ class TestEverySignalEnds:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
     ) -> None:
         if together:
-            monkeypatch.setattr("apex_cli.core.coordinator.coordinator.FEW", 0)
+            monkeypatch.setattr("apex_cli.core.coordinator.coordinator.SMALL_BATCH", 0)
 
         class Killed(InboxSource):
             def settle(self, batch: SignalBatch, reports: Any) -> None:

@@ -210,11 +210,11 @@ def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
     assert "AAPL" in holding.rig.state.positions
 
 
-@pytest.mark.parametrize("few", [service.FEW, 0])
+@pytest.mark.parametrize("few", [service.SMALL_BATCH, 0])
 def test_a_close_that_a_dead_process_sent_is_reported_and_not_sent_again(
     holding: Counter, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(service, "FEW", few)
+    monkeypatch.setattr(service, "SMALL_BATCH", few)
     held = holding.rig.state.positions["AAPL"].position.quantity
     work = CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1)))
     asked = holding.ask(work, status=RequestStatus.TAKEN)

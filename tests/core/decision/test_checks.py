@@ -19,7 +19,7 @@ from apex_cli.core.decision import (
 from apex_cli.core.decision.checks import AGENT_CHECKS, PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.decision.protection_checks import PROTECTION_CHECKS
-from apex_cli.core.learning.followed import OF_ITS_OWN
+from apex_cli.core.learning.followed import SIGNAL_CHECKS
 from apex_cli.core.model.decision import DayTradeStatus, Regime, TradingMode
 from apex_cli.core.model.execution_limits import ExecutionLimits
 from apex_cli.core.model.instrument import MarketType, OptionRight
@@ -33,7 +33,7 @@ from apex_cli.core.model.reconciliation import BreakCode, Lock
 from apex_cli.core.model.risk_limits import CapitalBase, OnObstacle, RiskLimits
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.model.spelling import Hints, canonical
-from apex_cli.presenters.messages.notices import WORTH_KNOWING
+from apex_cli.presenters.messages.notices import ACCOUNT_CHECKS
 
 D = Decimal
 CODES = [
@@ -117,7 +117,7 @@ def test_every_check_is_asked() -> None:
 
 def test_every_check_is_known_to_concern_the_signal_or_the_account_or_neither() -> None:
     codes = [check.__name__ for check in ASKED]
-    assert sorted(codes) == sorted([*OF_ITS_OWN, *WORTH_KNOWING, *NEITHER])
+    assert sorted(codes) == sorted([*SIGNAL_CHECKS, *ACCOUNT_CHECKS, *NEITHER])
 
 
 def test_every_check_reports_in_order_under_its_own_name(build: Any) -> None:

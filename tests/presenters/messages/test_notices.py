@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.account import CashFlow
-from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, Regime, TradingMode
 from apex_cli.core.model.learning import LearningState, Weights
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.notice import EventSettings, News, Notice, NoticeKind
@@ -67,6 +67,17 @@ def test_an_entry_and_its_exit_are_reported_with_their_numbers() -> None:
     assert exit_.priority == 1
     assert set(exit_.payload) >= EXIT_FIELDS
     assert (exit_.payload["emoji"], exit_.payload["reason"]) == ("💰", "target")
+
+
+@pytest.mark.parametrize(
+    ("remaining", "title"),
+    [(2, "2 of 3 day trades are left"), (1, "1 of 3 day trades is left"), (0, "No day trade is left")],
+)
+def test_the_day_trades_that_are_left_are_counted(remaining: int, title: str) -> None:
+    status = DayTradeStatus(regime=Regime.CLASSIC, used=3 - remaining, remaining=remaining, limit=3)
+    warning = notice_of(event("day_trade_warning", status))
+    assert warning is not None
+    assert warning.title == f"⚠️ {title}"
 
 
 def test_a_loss_has_another_sign() -> None:

@@ -16,7 +16,7 @@ from apex_cli.core.ports import Clock
 
 MOST_DRIFT = timedelta(seconds=5)
 LIVE_PORTS, PAPER_PORTS = (7496, 4001), (7497, 4002)
-SAMPLE = make_instrument("SPY")
+TEST_STOCK = make_instrument("SPY")
 
 
 async def look_at_broker(broker: IbBroker, prices: IbPrices, clock: Clock) -> AsyncIterator[Finding]:
@@ -52,7 +52,7 @@ async def _look_connected(broker: IbBroker, prices: IbPrices, clock: Clock) -> A
     reported = {None: "not reported", -1: "unlimited"}.get(remaining, str(remaining))
     yield _ok("account", f"equity {account.equity:,.2f}, cash {account.cash:,.2f}; day trades remaining: {reported}")
     yield await _clock_drift(broker, clock)
-    yield await _market_data(prices, SAMPLE, clock)
+    yield await _market_data(prices, TEST_STOCK, clock)
 
 
 def _incomplete(link: Link, missing: Sequence[str]) -> Finding:

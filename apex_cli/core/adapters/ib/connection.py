@@ -212,25 +212,25 @@ class IbConnection:
             if not self.tracker.doubts:
                 return
             await asyncio.sleep(pause)
-            if (await self.survey(light=True)).unanswered:
+            if (await self.survey(is_partial=True)).unanswered:
                 await self._beat(self.link)
         if self.tracker.doubts and self._link is not None:
             self._link.tap.news.set()
 
-    async def survey(self, *, light: bool = False) -> Survey:
+    async def survey(self, *, is_partial: bool = False) -> Survey:
         """Ask the broker for everything, take it in, and settle doubts by it.
 
-        A *light* one asks for open orders, and for the rest only when that leaves something to ask.
+        With *is_partial* for open orders, and for ended ones only where a doubt is left.
 
         Raises:
             BrokerError: there is no connection now.
         """
-        return await self._survey(self.link, light=light)
+        return await self._survey(self.link, is_partial=is_partial)
 
-    async def _survey(self, link: Link, *, light: bool = False) -> Survey:
+    async def _survey(self, link: Link, *, is_partial: bool = False) -> Survey:
         async with self._looking:
             self.take_in(link)
-            found = await survey(link, self.tracker, light=light)
+            found = await survey(link, self.tracker, is_partial=is_partial)
             self.take_in(link)
             if found.is_conclusive and not link.has_lost_broker:
                 self.tracker.confirm(found.live)

@@ -47,12 +47,13 @@ class Survey:
     unknown_zone: str = ""
     """A name of a time zone that could not be read: messages with it are lost."""
 
-    is_light: bool = False
+    is_partial: bool = False
+    """True: only what was in doubt was asked for."""
 
     @property
     def is_complete(self) -> bool:
         """True when every part was asked and answered."""
-        return not self.unanswered and not self.is_light
+        return not self.unanswered and not self.is_partial
 
     def missing(self) -> tuple[str, ...]:
         """Return what was asked for and not answered, with why where that is known."""
@@ -115,8 +116,8 @@ OPEN, COMPLETED, EXECUTIONS, POSITIONS = "open orders", "completed orders", "exe
 OWN_EXECUTIONS = "executions of our own client id"
 
 
-async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
-    """Ask for everything at once; *light* asks for open orders first, and for the rest where doubts need it.
+async def survey(link: Link, tracker: Tracker, *, is_partial: bool) -> Survey:
+    """Ask for everything at once; with *is_partial* for open orders, and for ended ones where a doubt needs them.
 
     Executions are asked for twice: without a client id, which is documented to mean all clients but is reported to
     mean client 0 alone, and with the id that sends our orders. Each execution counts once, by its own id.
@@ -130,10 +131,10 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
             EXECUTIONS: ib.reqExecutionsAsync,
             OWN_EXECUTIONS: lambda: ib.reqExecutionsAsync(own),
         }
-        if not light:
+        if not is_partial:
             requests |= rest | {POSITIONS: ib.reqPositionsAsync}
         answers = await _ask_all(link, requests)
-        if light and _needs_more(heard, tracker):
+        if is_partial and _needs_more(heard, tracker):
             answers |= await _ask_all(link, rest)
         live = _last_words(heard)
     if link.times.unknown:  # a message that cannot be read is lost without a word
@@ -151,7 +152,7 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         filled=_filled(heard),
         holdings=holdings_of(held, link.account, tracker.register),
         unanswered=tuple(name for name, answer in answers.items() if answer is None),
-        is_light=light,
+        is_partial=is_partial,
         unknown_zone=link.times.unknown,
     )
 

@@ -36,7 +36,9 @@ A_DAY_APART = timedelta(hours=20)
 EVENING = 17
 """From this hour on, New York time, the stamp of a daily bar belongs to the next day."""
 
-FEW = 5
+ENOUGH_ROWS = 5
+"""Rows, or gaps between them, from which a pattern counts."""
+
 FIRST_ROWS = 2000
 """Rows by which wall times of another session are known."""
 
@@ -134,7 +136,9 @@ def refuse_foreign(starts: Sequence[datetime], zone: tzinfo, name: str) -> None:
         local = start.astimezone(zone)
         days.setdefault(local.date(), []).append(local)
     spans = Counter(
-        (times[0].time(), times[-1] - times[0] + (times[1] - times[0])) for times in days.values() if len(times) > FEW
+        (times[0].time(), times[-1] - times[0] + (times[1] - times[0]))
+        for times in days.values()
+        if len(times) > ENOUGH_ROWS
     )
     if not spans:
         return
@@ -290,7 +294,7 @@ def _one_a_day(timed: Sequence[_Timed]) -> bool:
     """Return True when rows are at least 20 hours apart, and there are enough of them or all have one time of day."""
     if len(timed) < 2 or any(after.at - item.at < A_DAY_APART for item, after in pairwise(timed)):  # noqa: PLR2004
         return False
-    return len(timed) >= FEW or len({item.at.astimezone(NEW_YORK).time() for item in timed}) == 1
+    return len(timed) >= ENOUGH_ROWS or len({item.at.astimezone(NEW_YORK).time() for item in timed}) == 1
 
 
 def _begins_before(timed: Sequence[_Timed]) -> bool:
@@ -329,7 +333,7 @@ def _refuse_long(days: Sequence[date], name: str) -> None:
     """Refuse weekly and monthly bars."""
     gaps = [(after - day).days for day, after in pairwise(days)]
     for least, most, word in ((25, 32, "monthly"), (5, 9, "weekly")):
-        is_mostly = len(gaps) >= FEW and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps)
+        is_mostly = len(gaps) >= ENOUGH_ROWS and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps)
         is_even = len(gaps) >= LEAST_GAPS and all(least <= gap <= most for gap in gaps)
         if is_mostly or is_even:
             raise weekly(name, word)

@@ -63,8 +63,12 @@ CHUNK = 1 << 19
 NEWLINE, RETURN = 10, 13
 MARGIN = b" " * WORD
 THREADS = min(4, cpu_count() or 1)
-FEW = 100
-SAMPLE = 10_000
+LEAST_ROWS = 100
+"""A file with fewer rows is read row by row."""
+
+SAMPLE_STEPS = 10_000
+"""Steps between rows by which the usual length of a bar is found."""
+
 LEAST_DAY_S = 20 * HOUR_S
 FORMS = {
     16: "minutes",
@@ -76,7 +80,7 @@ FORMS = {
     13: "epoch",
 }
 MOST_GAP_DAYS = 4
-"""Days between two sessions in most places of a daily file."""
+"""Most days between two sessions, but for few places of a daily file."""
 
 MOST_PRICE = 1e9
 
@@ -304,7 +308,7 @@ def _series(rows: _Rows, symbol: str, zone: tzinfo) -> Series:
     """Return the bars of all rows, if they are sound and in order."""
     import numpy as np
 
-    if rows.count < FEW:
+    if rows.count < LEAST_ROWS:
         raise NotPlainError
     starts = rows.times[: rows.count]
     numbers = tuple(each.part(slice(rows.count)) for each in rows.numbers)
@@ -359,7 +363,7 @@ def _cut(
     """Give each row the length of the bars, up to the next start; a last row off the grid is left out."""
     import numpy as np
 
-    lengths, counts = np.unique(steps[:SAMPLE], return_counts=True)
+    lengths, counts = np.unique(steps[:SAMPLE_STEPS], return_counts=True)
     length = int(lengths[counts.argmax()])
     if np.count_nonzero(steps == length) < MOST_OF * np.count_nonzero(steps < DAY_S * MICRO):
         kinds, counts = np.unique(steps[:-1], return_counts=True)
