@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.market_parts import Books
-from apex_cli.app.marketplace import make_market
+from apex_cli.app.marketplace import make_market, require_live_word
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import ApexError, BusyError
@@ -367,9 +367,11 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
     Without *compares* nothing is corrected: the caller compares by itself.
 
     Raises:
+        RefusedError: the account is a live one, and ``--live`` is missing.
         BrokerError: the broker cannot be reached.
         OutcomeUnknownError: another process held the state after something had left for the broker.
     """
+    require_live_word(parts.settings)
     await parts.broker.connect()
     try:
         if compares:

@@ -22,7 +22,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import Broker, Clock
-from apex_cli.settings.brokers import IbAccountType, IbMarketData, IbMode, TriggerMethod
+from apex_cli.settings.brokers import AccountMode, IbAccountType, IbMarketData, TriggerMethod
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
         client_id=ib.ib_client_id,
         read_only_offset=ib.read_only_offset,
         account=ib.account,
-        is_live=ib.mode is IbMode.LIVE,
-        is_live_allowed=settings.live,
+        is_live=ib.mode is AccountMode.LIVE,
         account_type=None if ib.account_type is IbAccountType.AUTO else AccountType(ib.account_type.value),
         connect_timeout_s=ib.connect_timeout_s,
         request_timeout_s=ib.request_timeout_s,

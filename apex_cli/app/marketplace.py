@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from apex_cli.app.market_parts import Books, Market, Marketplace
+from apex_cli.app.resources import badge_of
+from apex_cli.core.errors import RefusedError
+from apex_cli.core.model.account import AccountKind
 from apex_cli.settings.brokers import BrokerName
 from apex_cli.settings.sections import Settings
 
@@ -52,6 +55,21 @@ BROKERS: dict[BrokerName, BrokerRow] = {
 def broker_row(settings: Settings) -> BrokerRow:
     """Return the row of the broker that *settings* choose."""
     return BROKERS[settings.broker_name]
+
+
+def require_live_word(settings: Settings) -> None:
+    """Refuse to connect for orders to a live account unless the person said so for this command.
+
+    Raises:
+        RefusedError: ``--live`` is missing.
+    """
+    if badge_of(settings).kind is AccountKind.LIVE and not settings.live:
+        mode = f"{broker_row(settings).section}.mode"
+        raise RefusedError(
+            "live_not_allowed",
+            f"{mode} is live, and this command did not say so: nothing was connected or sent.",
+            hint=f"Add --live, or set APEX_LIVE=1. For paper trading set {mode}: paper.",
+        )
 
 
 def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ConfigError, InputError, StateError
 from apex_cli.core.model.reason import Reason
@@ -80,17 +80,13 @@ def looked_at() -> str:
 def badge_of(settings: Settings) -> AccountBadge:
     """Return which account *settings* name."""
     from apex_cli.core.model.account import AccountBadge, AccountKind
-    from apex_cli.settings.brokers import BrokerName, IbMode
+    from apex_cli.settings.brokers import AccountMode, BrokerName
 
-    broker = settings.broker_name
-    match broker:
-        case BrokerName.SIMULATED:
-            return AccountBadge(kind=AccountKind.SIMULATED)
-        case BrokerName.IB:
-            kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
-            return AccountBadge(kind=kind, name=settings.broker.ib.account or "")
-        case _:
-            assert_never(broker)
+    if settings.broker_name is BrokerName.SIMULATED:
+        return AccountBadge(kind=AccountKind.SIMULATED)
+    section = settings.broker.section
+    kind = AccountKind.LIVE if section.mode is AccountMode.LIVE else AccountKind.PAPER
+    return AccountBadge(kind=kind, name=section.account or "")
 
 
 def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> FileHints:

@@ -182,7 +182,7 @@ def make_simulated_broker(
         session_of=lambda at: session_date(at).isoformat(),
         next_auction=next_auction,
         fills_at_next_open=is_replay and settings.replay.fill is ReplayFill.NEXT_OPEN,
-        outside_rth=settings.broker.ib.outside_rth,
+        outside_rth=settings.broker.section.stop_limit is not None,
         rates=Rates(settings.currency, prices=bars),
         dividends=dividends,
     )

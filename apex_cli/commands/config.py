@@ -29,8 +29,6 @@ def _complete_key(incomplete: str) -> list[str]:
 
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Such as risk.capital.", autocompletion=_complete_key)]
-HIDDEN = frozenset({"broker.ib.account"})
-"""Keys whose value is masked wherever it is shown."""
 
 
 @command("config show", "--changed", app=app)
@@ -225,7 +223,7 @@ def _value(settings: Settings, path: str) -> Any:  # noqa: ANN401 - a value of a
 
 def _plain(path: str, value: Any) -> Any:  # noqa: ANN401 - a value of any key
     """Return *value* as JSON has it: numbers as text, so that they stay exact."""
-    if value is not None and path in HIDDEN:
+    if value is not None and path.startswith("broker.") and path.endswith(".account"):
         return f"***{str(value)[-2:]}"
     if isinstance(value, tuple):
         return [_plain(path, item) for item in value]

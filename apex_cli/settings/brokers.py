@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from apex_cli.core.model.base import Fraction, Range, Share, Value
 from apex_cli.settings.spellings import Window
@@ -36,11 +37,32 @@ class IbLibrary(StrEnum):
     IB_ASYNC = "ib_async"
 
 
-class IbMode(StrEnum):
+class AccountMode(StrEnum):
     """Which kind of account orders may reach."""
 
     PAPER = "paper"
     LIVE = "live"
+
+
+class AccountSection(Value, frozen=True, kw_only=True):
+    """What the section of every broker with accounts says; badge, profiles and ``--live`` go by it."""
+
+    mode: AccountMode = AccountMode.PAPER
+    """paper, or live: then orders leave only with --live or APEX_LIVE=1, and account must be set."""
+
+    account: str | None = None
+    """Account id that must be logged in; null: the only one. Better in a variable, such as APEX_BROKER__IB__ACCOUNT."""
+
+    @property
+    def stop_limit(self) -> Decimal | None:
+        """How far the limit of a stop lies beyond its trigger; None: they sell at market, in regular hours."""
+        return None
+
+    @classmethod
+    def in_mode(cls, mode: AccountMode, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the profiles paper and live change in this section, where *given* is configured."""
+        del given
+        return {"mode": mode}
 
 
 class IbAccountType(StrEnum):
@@ -96,7 +118,14 @@ class TriggerMethod(StrEnum):
     MIDPOINT = "midpoint"
 
 
-class IbSettings(Value, frozen=True, kw_only=True):
+LIVE_PORTS = {7497: 7496, 4002: 4001}
+"""Ports of TWS and IB Gateway for live accounts, by those for paper accounts."""
+
+LIVE_IDS = 10
+"""How far client ids of the live profile lie above those of the others."""
+
+
+class IbSettings(AccountSection, frozen=True, kw_only=True):
     """Section ``broker.ib``: Trader Workstation or IB Gateway."""
 
     library: IbLibrary = IbLibrary.IB_INSYNC
@@ -113,12 +142,6 @@ class IbSettings(Value, frozen=True, kw_only=True):
 
     read_only_offset: Annotated[int, Range(1, 1_000_000)] = 100
     """Commands that only look use ib_client_id plus this, or the next free one."""
-
-    mode: IbMode = IbMode.PAPER
-    """paper, or live: then orders leave only with --live or APEX_LIVE=1, and account must be set."""
-
-    account: str | None = None
-    """Account id that must be logged in; null: the only one. Better set as APEX_BROKER__IB__ACCOUNT."""
 
     account_type: IbAccountType = IbAccountType.AUTO
     """auto, margin, cash or portfolio: for the day-trading rules, where the broker does not say."""
@@ -164,6 +187,19 @@ class IbSettings(Value, frozen=True, kw_only=True):
     quiet_hours: tuple[Window, ...] = ("23:45-00:45@America/New_York", "23:43-23:50@local")
     """Nothing is sent while the broker or the gateway restarts: HH:MM-HH:MM@zone, or @local."""
 
+    @property
+    def stop_limit(self) -> Decimal | None:
+        """How far the limit of a stop lies beyond its trigger; None: stops sell at market."""
+        return self.stop_limit_pct if self.outside_rth else None
+
+    @classmethod
+    def in_mode(cls, mode: AccountMode, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the profiles change: live has a port and a client id of its own."""
+        if mode is AccountMode.PAPER:
+            return {"mode": mode}
+        port, client_id = (given.get(name, getattr(cls(), name)) for name in ("ib_port", "ib_client_id"))
+        return {"mode": mode, "ib_port": LIVE_PORTS.get(port, port), "ib_client_id": client_id + LIVE_IDS}
+
 
 class BrokerName(StrEnum):
     """Where orders go."""
@@ -180,3 +216,9 @@ class BrokerSettings(Value, frozen=True, kw_only=True):
 
     ib: IbSettings = IbSettings()
     """Trader Workstation or IB Gateway."""
+
+    @property
+    def section(self) -> AccountSection:
+        """The section of the broker of that *name*; of Interactive Brokers, where that is the simulated one."""
+        found: AccountSection = self.ib if self.name is BrokerName.SIMULATED else getattr(self, self.name.value)
+        return found

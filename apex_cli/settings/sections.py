@@ -199,7 +199,7 @@ class Settings:
             agents=self.agents,
             learning=self.learning,
             commission=CommissionPlan(self.simulation.commission.value),
-            stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
+            stop_limit_pct=self.broker.section.stop_limit,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -122,30 +122,25 @@ def _sim(_: Mapping[str, Any]) -> dict[str, Any]:
     return {"execution": {"simulation_mode": True}}
 
 
-def _paper(_: Mapping[str, Any]) -> dict[str, Any]:
-    from apex_cli.settings.brokers import IbMode  # noqa: PLC0415 - start-up is a feature
+def _at_broker(mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes to every broker's section: a variable may still choose which broker it is."""
+    from apex_cli.settings.brokers import AccountMode, AccountSection, BrokerSettings  # noqa: PLC0415 - start-up
 
-    return {"execution": {"simulation_mode": False}, "broker": {"ib": {"mode": IbMode.PAPER}}}
-
-
-LIVE_PORTS = {7497: 7496, 4002: 4001}
-"""Ports of TWS and IB Gateway for live accounts, by those for paper accounts."""
-
-LIVE_IDS = 10
-"""How far client ids of the live profile lie above those of the others."""
-
-
-def _live(values: Mapping[str, Any]) -> dict[str, Any]:
-    from apex_cli.settings.brokers import IbMode, IbSettings  # noqa: PLC0415 - start-up is a feature
-
-    ib = values.get("broker", {}).get("ib", {})
-    port = ib.get("ib_port", IbSettings().ib_port)
-    client_id = ib.get("ib_client_id", IbSettings().ib_client_id) + LIVE_IDS
-    changed = {"mode": IbMode.LIVE, "ib_port": LIVE_PORTS.get(port, port), "ib_client_id": client_id}
-    return {"execution": {"simulation_mode": False}, "broker": {"ib": changed}}
+    given = values.get("broker", {})
+    kinds = {name: field.kind for name, field in fields_of(BrokerSettings).items()}
+    changed = {
+        name: kind.in_mode(AccountMode(mode), given.get(name, {}))
+        for name, kind in kinds.items()
+        if issubclass(kind, AccountSection)
+    }
+    return {"execution": {"simulation_mode": False}, "broker": changed}
 
 
-BUILT_IN: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"sim": _sim, "paper": _paper, "live": _live}
+BUILT_IN: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "sim": _sim,
+    "paper": partial(_at_broker, "paper"),
+    "live": partial(_at_broker, "live"),
+}
 """What the profiles that every configuration has change."""
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from apex_cli.settings.brokers import BrokerName
+from apex_cli.settings.validation import variable_name
+
 FILE = """\
 # mine
 risk:  # how much
@@ -88,17 +91,18 @@ def test_every_value_says_where_it_comes_from(
     assert found["risk.max_risk_pct"]["origin"] == "profile paper"
 
 
+@pytest.mark.parametrize("name", [name.value for name in BrokerName if name is not BrokerName.SIMULATED])
 def test_what_differs_from_the_defaults_is_shown_and_accounts_are_masked(
-    file: Path, apex_json: Callable[..., Any], apex: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    file: Path, apex_json: Callable[..., Any], apex: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("APEX_BROKER__IB__ACCOUNT", "DU1234567")
+    monkeypatch.setenv(variable_name(f"broker.{name}.account"), "DU1234567")
     assert apex_json("config", "show", "--changed").data == {
         "file": str(file),
         "profile": "",
-        "values": {"risk.deny_symbols": ["ON", "TSLA"], "broker.ib.account": "***67"},
+        "values": {"risk.deny_symbols": ["ON", "TSLA"], f"broker.{name}.account": "***67"},
     }
     shown = apex("config", "show", "--changed").out
-    assert shown.splitlines() == ["risk:", "  deny_symbols: [ON, TSLA]", "broker:", "  ib:", "    account: ***67"]
+    assert shown.splitlines() == ["risk:", "  deny_symbols: [ON, TSLA]", "broker:", f"  {name}:", "    account: ***67"]
 
 
 def test_without_a_file_there_is_nothing_to_change(here: Path, apex_json: Callable[..., Any]) -> None:

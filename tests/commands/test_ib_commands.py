@@ -242,7 +242,7 @@ def test_a_live_account_needs_the_word_live(here: Path, apex_json: Callable[...,
         write_signals(here, "AAPL")
         refused = apex_json("run", "--once", "--signals", "signals.json")
         assert (refused.status, refused.error["code"]) == (4, "live_not_allowed")
-        assert gateway.books().orders == ()
+        assert (gateway.books().orders, gateway.books().clients) == ((), ())
         assert apex_json("run", "--once", "--live", "--signals", "signals.json").status == 0
         monkeypatch.setenv("APEX_LIVE", "1")
         assert apex_json("close", "AAPL", "--yes").status == 0

@@ -28,6 +28,7 @@ from apex_cli.core.model.order import Meets, Order, OrderRole, OrderStatus, Orde
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Broker
 from apex_cli.gateway.policy import Policy
+from apex_cli.settings.brokers import BrokerName
 from kit.bars import ListBars
 from kit.gateway import GatewayThread
 from kit.ib import Session
@@ -181,7 +182,16 @@ def replayed(tmp_path: Path) -> Venue:
     return Replayed()
 
 
-BROKERS = (simulated_in_memory, simulated_with_file, ib_insync, ib_async)
+BROKERS = {
+    simulated_in_memory: BrokerName.SIMULATED,
+    simulated_with_file: BrokerName.SIMULATED,
+    ib_insync: BrokerName.IB,
+    ib_async: BrokerName.IB,
+}
+
+
+def test_every_broker_of_the_configuration_keeps_the_contract() -> None:
+    assert set(BROKERS.values()) == set(BrokerName)
 
 
 @pytest.fixture(params=BROKERS, ids=lambda make: make.__name__)

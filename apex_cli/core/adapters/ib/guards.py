@@ -27,18 +27,12 @@ def is_paper(account: str) -> bool:
     return account.startswith(PAPER_PREFIX)
 
 
-def require_live_word(config: IbConfig, *, read_only: bool) -> None:
-    """Refuse a live connection that could send orders unless the person said so for this command.
+def require_account(config: IbConfig) -> None:
+    """Refuse a live connection whose account nobody named.
 
     Raises:
-        RefusedError: ``--live`` is missing.
+        ConfigError: ``broker.ib.account`` is missing.
     """
-    if config.is_live and not read_only and not config.is_live_allowed:
-        raise RefusedError(
-            "live_not_allowed",
-            "broker.ib.mode is live, and this command did not say so: nothing was connected or sent.",
-            hint="Add --live, or set APEX_LIVE=1. For paper trading set broker.ib.mode: paper.",
-        )
     if config.is_live and not config.account:
         raise ConfigError(
             "live_account_missing",

@@ -25,9 +25,6 @@ class IbConfig(Value, frozen=True, kw_only=True):
     is_live: bool = False
     """The configuration says that this is a live account."""
 
-    is_live_allowed: bool = False
-    """The person said so once more, for this command."""
-
     account_type: AccountType | None = None
     connect_timeout_s: float = 15
     request_timeout_s: float = 15

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from apex_cli.core.adapters.ib.callbacks import Trouble, Word
-from apex_cli.core.adapters.ib.guards import choose_account, require_live_word
+from apex_cli.core.adapters.ib.guards import choose_account, require_account
 from apex_cli.core.adapters.ib.ib_config import CLIENT_IDS_TO_TRY, IbConfig
 from apex_cli.core.adapters.ib.library import load_library
 from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
@@ -167,7 +167,7 @@ async def open_link(config: IbConfig, *, read_only: bool) -> Link:
 
     A link that may send uses the one writing client id. A read-only one takes the first free id beside it.
     """
-    require_live_word(config, read_only=read_only)
+    require_account(config)
     library = load_library(config.library)
     _hush(config.library)
     ids = _client_ids(config, read_only=read_only)

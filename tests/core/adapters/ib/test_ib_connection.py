@@ -49,25 +49,18 @@ def test_a_live_account_behind_mode_paper_is_refused(open_gateway: OpenGateway, 
 
 
 def test_a_paper_account_behind_mode_live_is_refused(gateway: GatewayThread, connect: Connect) -> None:
-    error = failure(connect, gateway.port, is_live=True, is_live_allowed=True, account="DU1234567")
+    error = failure(connect, gateway.port, is_live=True, account="DU1234567")
     assert error.code == "ib_account_kind"
 
 
-def test_live_needs_a_word_for_each_command(open_gateway: OpenGateway, connect: Connect) -> None:
-    gateway = open_gateway(account="U7654321")
-    error = failure(connect, gateway.port, is_live=True, account="U7654321")
-    assert (error.status, error.code) == (ExitStatus.REFUSED, "live_not_allowed")
-    assert gateway.books().clients == ()
-
-
 def test_live_needs_the_id_of_the_account(open_gateway: OpenGateway, connect: Connect) -> None:
-    error = failure(connect, open_gateway(account="U7654321").port, is_live=True, is_live_allowed=True)
+    error = failure(connect, open_gateway(account="U7654321").port, is_live=True)
     assert (error.status, error.code) == (ExitStatus.CONFIG, "live_account_missing")
 
 
 def test_another_live_account_than_configured_is_refused(open_gateway: OpenGateway, connect: Connect) -> None:
     port = open_gateway(account="U7654321").port
-    error = failure(connect, port, is_live=True, is_live_allowed=True, account="U1111111")
+    error = failure(connect, port, is_live=True, account="U1111111")
     assert isinstance(error, ConfigError)
     assert "1111111" not in error.message
     assert "7654321" not in error.message
@@ -75,7 +68,7 @@ def test_another_live_account_than_configured_is_refused(open_gateway: OpenGatew
 
 def test_live_with_every_word_trades(open_gateway: OpenGateway, connect: Connect) -> None:
     gateway = open_gateway(account="U7654321")
-    session = connect(gateway.port, is_live=True, is_live_allowed=True, account="U7654321")
+    session = connect(gateway.port, is_live=True, account="U7654321")
     session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
     assert states(session.settled()) == {"E": F}
     assert gateway.books().order("E").terms.account == "U7654321"
