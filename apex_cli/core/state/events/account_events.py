@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus
@@ -80,3 +82,9 @@ class MarginDeficit(DeficitEvent, frozen=True, kw_only=True, tag="margin_deficit
 
 class MarginDeficitMet(DeficitEvent, frozen=True, kw_only=True, tag="margin_deficit_met"):
     """The level of an earlier deficit is zero or more again."""
+
+
+Event: TypeAlias = (
+    DayTradeWarning | MarginDeficit | MarginDeficitMet | SessionStarted | CashMoved | MarksReset | DaySummarised
+)
+"""Any event of this module."""

@@ -80,3 +80,15 @@ def approval_event(approval: ApprovalRecord, at: datetime) -> ApprovalChange:
         case _:
             assert_never(approval.status)
     return event_type(at=at, subject=approval.opportunity.signal.signal_id, data=approval)
+
+
+Event: TypeAlias = (
+    ApprovalQueued
+    | ApprovalApproved
+    | ApprovalRejected
+    | ApprovalExpired
+    | ApprovalSuperseded
+    | ApprovalExecuted
+    | ApprovalFailed
+)
+"""Any event of this module."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.notice import News, NoticeKind
@@ -73,3 +75,7 @@ class HistoryImported(BooksEvent, frozen=True, kw_only=True, tag="history_import
     """Executions of the whole account were imported."""
 
     data: ImportedHistory
+
+
+Event: TypeAlias = BreakFound | Reconciled | PositionIgnored | PositionAdopted | PositionSplit | HistoryImported
+"""Any event of this module."""

@@ -32,63 +32,15 @@ from apex_cli.core.state.events import (
 from apex_cli.core.state.events.base_event import kind_of
 
 Event: TypeAlias = (
-    signal_events.SignalInvalid
-    | signal_events.SignalEnded
-    | signal_events.SignalRefused
-    | signal_events.Decided
-    | approval_events.ApprovalQueued
-    | approval_events.ApprovalApproved
-    | approval_events.ApprovalRejected
-    | approval_events.ApprovalExpired
-    | approval_events.ApprovalSuperseded
-    | approval_events.ApprovalExecuted
-    | approval_events.ApprovalFailed
-    | order_events.IntentWritten
-    | order_events.OrderUpdated
-    | order_events.FillBooked
-    | order_events.FillCorrected
-    | order_events.EntryFilled
-    | position_events.PositionReduced
-    | position_events.RoundTripClosed
-    | position_events.RoundTripVoided
-    | position_events.TradeLocked
-    | position_events.TradeLockLifted
-    | position_events.TradeLockVoided
-    | management_events.StopMoved
-    | management_events.TrailStarted
-    | management_events.StopReplaced
-    | management_events.EntryEnded
-    | management_events.TargetRestored
-    | management_events.TimeExit
-    | management_events.ExpiryExit
-    | management_events.EndOfDayExit
-    | management_events.Repriced
-    | management_events.RepriceRefused
-    | book_events.BreakFound
-    | book_events.Reconciled
-    | book_events.PositionIgnored
-    | book_events.PositionAdopted
-    | book_events.PositionSplit
-    | book_events.HistoryImported
-    | account_events.DayTradeWarning
-    | account_events.MarginDeficit
-    | account_events.MarginDeficitMet
-    | learning_events.WeightsAdapted
-    | learning_events.WeightsProposed
-    | learning_events.LearningFrozen
-    | learning_events.LearningUnfrozen
-    | learning_events.LearningSuspended
-    | learning_events.FollowingEnded
-    | account_events.SessionStarted
-    | account_events.CashMoved
-    | account_events.MarksReset
-    | account_events.DaySummarised
-    | operation_events.TradingStateChanged
-    | operation_events.AlarmRaised
-    | operation_events.RunOverdue
-    | operation_events.RequestMade
-    | operation_events.AgentCalled
-    | operation_events.StateRestored
+    signal_events.Event
+    | approval_events.Event
+    | order_events.Event
+    | position_events.Event
+    | management_events.Event
+    | book_events.Event
+    | account_events.Event
+    | learning_events.Event
+    | operation_events.Event
 )
 """Any event of this version."""
 

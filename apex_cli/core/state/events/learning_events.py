@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.learning import LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import FollowedEnd
@@ -59,3 +61,9 @@ class FollowingEnded(BaseEvent, frozen=True, kw_only=True, tag="following_ended"
     """It is known what a signal that was not taken would have brought, or that nothing says it."""
 
     data: FollowedEnd
+
+
+Event: TypeAlias = (
+    WeightsAdapted | WeightsProposed | LearningFrozen | LearningUnfrozen | LearningSuspended | FollowingEnded
+)
+"""Any event of this module."""

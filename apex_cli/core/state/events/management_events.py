@@ -181,3 +181,18 @@ ManagementStep: TypeAlias = (
     | RepriceRefused
 )
 """What is done to look after a position or a resting entry."""
+
+
+Event: TypeAlias = (
+    StopMoved
+    | TrailStarted
+    | StopReplaced
+    | EntryEnded
+    | TargetRestored
+    | TimeExit
+    | ExpiryExit
+    | EndOfDayExit
+    | Repriced
+    | RepriceRefused
+)
+"""Any event of this module."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.agent import AgentCall
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.notice import News, NoticeKind
@@ -55,3 +57,7 @@ class StateRestored(Remark, frozen=True, kw_only=True, tag="state_restored"):
     """The state was rebuilt from a backup and the journal."""
 
     data: Restored
+
+
+Event: TypeAlias = TradingStateChanged | AlarmRaised | RunOverdue | RequestMade | AgentCalled | StateRestored
+"""Any event of this module."""

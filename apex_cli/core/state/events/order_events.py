@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price, Quantity
@@ -64,3 +66,7 @@ class EntryFilled(Remark, frozen=True, kw_only=True, tag="entry_filled"):
 
     news = News(kind=NoticeKind.ENTRY, priority=1)
     data: EntryFill
+
+
+Event: TypeAlias = IntentWritten | OrderUpdated | FillBooked | FillCorrected | EntryFilled
+"""Any event of this module."""

@@ -76,3 +76,7 @@ class TradeLockVoided(LockEvent, frozen=True, kw_only=True, tag="trade_lock_void
 
 LockChange: TypeAlias = TradeLocked | TradeLockLifted | TradeLockVoided
 """What becomes of a lock."""
+
+
+Event: TypeAlias = PositionReduced | RoundTripClosed | RoundTripVoided | TradeLocked | TradeLockLifted | TradeLockVoided
+"""Any event of this module."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure, Snapshot
 from apex_cli.core.model.limits import Limits
@@ -84,3 +86,7 @@ SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
 
 MOST_RECENT = 20
 """Signals in the list of recent ones."""
+
+
+Event: TypeAlias = SignalInvalid | SignalEnded | SignalRefused | Decided
+"""Any event of this module."""
