@@ -21,7 +21,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.position import MOST_ROUND_TRIPS
 from apex_cli.core.model.records import ApprovalStatus, PositionRecord
-from apex_cli.core.positions.ledger import fold, in_order
+from apex_cli.core.positions.ledger import fold
 from apex_cli.core.positions.trade_locks import prune_locks
 from apex_cli.core.state.tables import State
 
@@ -86,7 +86,7 @@ def _prune_fills(state: State, cutoff: datetime) -> None:
     old = fills.older_than(cutoff)
     due = [fill for fill in old if since is None or fill.filled_at >= since or fill.instrument.key in changed]
     for key in dict.fromkeys([fill.instrument.key for fill in due]):
-        rows = in_order([fill for fill in fills.values() if fill.instrument.key == key])
+        rows = [fill for fill in fills.oldest_first() if fill.instrument.key == key]
         _prune_holding(state, key, rows, cutoff)
 
 
