@@ -17,6 +17,7 @@ from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.request import Closed, CloseStatus
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import plain
+from apex_cli.core.positions.booking import is_at_theory
 from apex_cli.core.state.tables import State
 
 
@@ -55,9 +56,7 @@ def what_came_of(state: State, record: OrderRecord, side: PositionSide, entry: P
         pnl=pnl,
         pnl_pct=pnl_pct,
         client_order_id=record.order.client_order_id,
-        is_theoretical=any(
-            fill.is_theoretical for fill in state.fills.values() if fill.client_order_id == record.order.client_order_id
-        ),
+        is_theoretical=is_at_theory(state, (record,)),
         warnings=(_fraction_left(instrument, fraction),) if fraction and record.status is OrderStatus.FILLED else (),
         trouble=_trouble_of(record, held, side),
     )

@@ -17,7 +17,7 @@ from apex_cli.core.day_trades.rejections import note_rejection
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
@@ -291,6 +291,12 @@ def entries_of(state: State, bracket_id: str, instrument: Instrument) -> list[Or
     return [r for r in records if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
 
 
+def is_at_theory(state: State, records: Iterable[OrderRecord]) -> bool:
+    """Return whether a model made a price that one of *records* was filled at: it makes prices of options alone."""
+    options = {r.order.client_order_id for r in records if r.order.instrument.market_type is MarketType.OPTIONS}
+    return bool(options) and any(f.is_theoretical and f.client_order_id in options for f in state.fills.values())
+
+
 def _announce(tx: State, fills: Iterable[Fill], now: datetime) -> None:
     """Report the entries and partial closes that newly booked *fills* belong to."""
     fresh: dict[str, Decimal] = {}
@@ -321,13 +327,12 @@ def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -
     if not filled or not (is_complete or filled == fresh):
         return
     value = sum([r.filled_quantity * r.average_price for r in entries if r.average_price is not None], ZERO)
-    names = {record.order.client_order_id for record in entries}
     filled_now = EntryFill(
         bracket=bracket,
         quantity=Quantity(filled),
         price=Price(value / filled),
         is_complete=is_complete,
-        is_theoretical=any(f.is_theoretical and f.client_order_id in names for f in tx.fills.values()),
+        is_theoretical=is_at_theory(tx, entries),
     )
     tx.emit(EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
 
@@ -348,7 +353,6 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
         pnl=row.worth(profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier)),
         pnl_pct=profit_pct(held.side, held.entry_price, price),
         reason=order.note or order.role.lower(),
-        is_theoretical=held.is_theoretical
-        or any(f.is_theoretical and f.client_order_id == order.client_order_id for f in tx.fills.values()),
+        is_theoretical=held.is_theoretical or is_at_theory(tx, (record,)),
     )
     tx.emit(PositionReduced(at=now, subject=subject_of(tx, order.bracket_id, order.instrument), data=reduction))
