@@ -114,7 +114,7 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummar
 
     session = date.fromisoformat(day)
     start, end = session_start(session), session_end(session)
-    trips: list[RoundTrip] = [t for t in state.round_trips.values() if start <= t.exit_time < end]
+    trips = state.round_trips.older_than(end, since=start)
     tally = Tally()
     for trip in trips:
         tally.add(trip)
