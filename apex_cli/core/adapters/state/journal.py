@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -170,7 +171,7 @@ class Journal:
             newest = self.folder / names[-1] if names else None
             self._last_seq = self._last_seq_in(names)
         rows = list(rows)
-        pending = sorted((row for row in rows if row.seq > self._last_seq), key=lambda row: row.seq)
+        pending = sorted([row for row in rows if row.seq > self._last_seq], key=attrgetter("seq"))
         if wait and newest is not None and len(pending) < len(rows):
             self._sync(newest)
         if not pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import ClassVar
 
 from apex_cli.core.model.base import Value
@@ -36,6 +37,7 @@ class AccountEvent(BaseEvent, frozen=True, kw_only=True):
     """An event of the whole account: of no signal, and of no security."""
 
 
+@cache
 def kind_of(event_type: type[BaseEvent]) -> str:
     """Return what the journal calls events of this class.
 
