@@ -56,7 +56,8 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
 
 
 def _working_exits(position: Position, orders: Iterable[OrderRecord]) -> list[OrderRecord]:
-    return [r for r in orders if r.order.side is position.side.closed_by and r.status is OrderStatus.WORKING]
+    side = position.side.closed_by
+    return [r for r in orders if r.status is OrderStatus.WORKING and r.order.side is side]
 
 
 def _stops_among(exits: Iterable[OrderRecord]) -> list[OrderRecord]:
@@ -335,20 +336,17 @@ def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]
     A stop ends every entry of its decision, a target the one it waited for and the one of its own tranche.
     """
     records = list(orders)
-    exited = [r.order for r in records if r.filled_quantity and r.order.role in {OrderRole.STOP, OrderRole.TARGET}]
-    if not exited:
+    entries = [r for r in records if r.order.role is OrderRole.ENTRY and r.is_open]
+    if not entries:
         return ()
+    exited = [r.order for r in records if r.filled_quantity and r.order.role in {OrderRole.STOP, OrderRole.TARGET}]
     stopped = {order.bracket_id for order in exited if order.role is OrderRole.STOP}
     reached = {(order.bracket_id, order.tranche) for order in exited}
     parents = {order.parent_id for order in exited}
     return tuple(
         r
-        for r in records
-        if r.is_open
-        and r.order.role is OrderRole.ENTRY
-        and (
-            r.order.bracket_id in stopped
-            or r.order.client_order_id in parents
-            or (r.order.bracket_id, r.order.tranche) in reached
-        )
+        for r in entries
+        if r.order.bracket_id in stopped
+        or r.order.client_order_id in parents
+        or (r.order.bracket_id, r.order.tranche) in reached
     )
