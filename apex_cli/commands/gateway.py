@@ -19,6 +19,7 @@ from apex_cli.commands.options import (
     positive_decimal,
     seconds,
 )
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.screen.blocks import Line
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def gateway(
         data = {name: getattr(where, name) for name in where.__struct_fields__}
         line = Line(text=f"gateway on {where.host}:{where.port}, account {where.account}, Ctrl-C ends it")
         out.result(data, (line,), compact=True)
-        out.note(f"{len(where.symbols)} symbols, server version {where.server_version}, no real orders are sent")
+        out.note(
+            f"{counted(len(where.symbols), 'symbol')}, server version {where.server_version}, no real orders are sent"
+        )
 
     serve(options, started=started, log=out.note)
     out.note("gateway stopped")

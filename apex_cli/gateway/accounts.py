@@ -173,7 +173,7 @@ def value_of(row: PositionRow, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
     return value, value - cost
 
 
-def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
+def margins_of(before: Balance, value: Decimal, commission: Decimal, currency: str) -> Margins:
     """Return the account before and after a trade that adds *value* (signed) to the gross position."""
     rate_initial = before.initial_rate if before.is_margin else ONE
     rate_maintenance = before.maintenance_rate if before.is_margin else ONE
@@ -185,6 +185,7 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
         maintenance_after=max(before.maintenance + value * rate_maintenance, ZERO),
         equity_after=before.equity - commission,
         commission=commission,
+        currency=currency,
     )
 
 
@@ -361,7 +362,10 @@ class Holdings:
         today = at.date()
         unsettled = sum(
             (
-                execution.shares * execution.price * self.rate_of(execution.contract.currency)
+                execution.shares
+                * execution.price
+                * self.positions[execution.key].instrument.multiplier
+                * self.rate_of(execution.contract.currency)
                 for execution in self.executions
                 if execution.side == "SLD" and execution.at.date() == today
             ),
@@ -441,7 +445,7 @@ def preview(row: OrderRow, listing: Listing, holdings: Holdings, costs: CostMode
     unit = price * instrument.multiplier * holdings.rate_of(instrument.currency)
     commission = costs.commission(instrument, quantity, quantity * unit)
     change = gross_change(holdings.held(row.key), _signed(row)) * unit
-    return margins_of(holdings.balance(at), change, commission)
+    return margins_of(holdings.balance(at), change, commission, holdings.base)
 
 
 def _signed(row: OrderRow) -> Decimal:

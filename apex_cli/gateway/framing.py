@@ -7,6 +7,7 @@ with ``API`` NUL and one frame ``v157..176`` without a trailing NUL. Source: the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -24,6 +25,7 @@ UNSET_DOUBLE = "1.7976931348623157E308"
 UNSET_INTEGER = "2147483647"
 _UNSET = frozenset({"", UNSET_INTEGER, "9223372036854775807"})
 _UNSET_FROM = Decimal("1e300")
+_VERSIONS = re.compile(r"v([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 
 Field = str | int | bool | Decimal | datetime | None
 
@@ -127,11 +129,10 @@ def parse_versions(payload: str) -> Versions:
     Raises:
         ProtocolError: it is something else.
     """
-    range_text = payload.rstrip("\0").split(" ")[0]
-    low, _, high = range_text.removeprefix("v").partition("..")
-    if not range_text.startswith("v") or not low.isdigit() or (high and not high.isdigit()):
+    found = _VERSIONS.fullmatch(payload.rstrip("\0").split(" ")[0])
+    if found is None:
         raise ProtocolError(f"no version range: {payload[:40]!r}")
-    return Versions(lowest=int(low), highest=int(high or low))
+    return Versions(lowest=int(found[1]), highest=int(found[2] or found[1]))
 
 
 class Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from apex_cli.core.model.market import Bar
@@ -27,6 +27,7 @@ SIZES = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
 }
+LONGEST = timedelta(days=36_600)
 BORROW = "236"
 """Generic tick that asks what can be borrowed."""
 
@@ -40,15 +41,20 @@ def parse_duration(text: str) -> timedelta | None:
     >>> parse_duration("5 D")
     datetime.timedelta(days=5)
     """
-    count, _, unit = text.partition(" ")
-    return int(count) * UNITS[unit] if count.isdigit() and unit in UNITS else None
+    return _times(text, UNITS)
 
 
 def parse_bar_size(text: str) -> timedelta | None:
     """Return the length of ``1 day``, ``5 mins``, ``1 hour``; None for anything else."""
+    return _times(text.removesuffix("s"), SIZES)
+
+
+def _times(text: str, units: Mapping[str, timedelta]) -> timedelta | None:
+    """Return a number of units as a span; None for no such number, one of over a century, or another unit."""
     count, _, unit = text.partition(" ")
-    size = SIZES.get(unit.removesuffix("s"))
-    return int(count) * size if count.isdigit() and size is not None else None
+    if unit not in units or not count.isdecimal() or not count.isascii():
+        return None
+    return int(count) * units[unit] if int(count) <= LONGEST / units[unit] else None
 
 
 def is_daily(bar: Bar) -> bool:

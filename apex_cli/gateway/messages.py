@@ -230,7 +230,7 @@ def _margins(margins: Margins | None) -> Fields:
     before = [_short(before) for before, _ in rows]
     change = [_short(after - before) for before, after in rows]
     after = [_short(after) for _, after in rows]
-    return [*before, *change, *after, _short(margins.commission), UNSET_DOUBLE, UNSET_DOUBLE, "USD", ""]
+    return [*before, *change, *after, _short(margins.commission), UNSET_DOUBLE, UNSET_DOUBLE, margins.currency, ""]
 
 
 def _price(value: Decimal | None) -> Field:

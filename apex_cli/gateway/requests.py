@@ -32,8 +32,7 @@ def request_of(session: Session, fields: list[str]) -> Request | None:
     Raises:
         ProtocolError: it cannot be read, or comes before ``startApi``.
     """
-    message_id = fields[0] if fields else ""
-    entry = REQUESTS.get(int(message_id)) if message_id.isdigit() else None
+    entry = REQUESTS.get(fields[0] if fields else "")
     if entry is None:
         return None
     if session.client_id == NOT_STARTED and entry.name != "startApi":
@@ -302,34 +301,34 @@ def _ignore(_session: Session, _fields: Reader) -> None:
     """Take note of a message that changes nothing here."""
 
 
-REQUESTS: dict[int, Entry] = {
-    1: Entry("reqMktData", 1, by_id(market_data)),
-    2: Entry("cancelMktData", 1, by_id(cancel_market_data)),
-    3: Entry("placeOrder", 0, _read_place),
-    4: Entry("cancelOrder", 1, _read_cancel),
-    5: Entry("reqOpenOrders", 1, plain(_open_orders)),
-    6: Entry("reqAccountUpdates", 1, plain(_account_updates)),
-    7: Entry("reqExecutions", 1, by_id(_executions)),
-    8: Entry("reqIds", 1, plain(_next_id)),
-    9: Entry("reqContractDetails", 1, by_id(_contract_details)),
-    14: Entry("setServerLogLevel", 1, plain(_ignore)),
-    15: Entry("reqAutoOpenOrders", 1, plain(_auto_open_orders)),
-    16: Entry("reqAllOpenOrders", 1, plain(_all_open_orders)),
-    17: Entry("reqManagedAccts", 1, plain(_accounts)),
-    20: Entry("reqHistoricalData", 0, by_id(historical_data)),
-    25: Entry("cancelHistoricalData", 1, plain(_ignore)),
-    49: Entry("reqCurrentTime", 1, plain(_time)),
-    58: Entry("reqGlobalCancel", 1, plain(_global_cancel)),
-    59: Entry("reqMarketDataType", 1, plain(set_market_data_type)),
-    61: Entry("reqPositions", 1, plain(_positions)),
-    62: Entry("reqAccountSummary", 1, by_id(_account_summary)),
-    63: Entry("cancelAccountSummary", 1, by_id(_cancel_account_summary)),
-    64: Entry("cancelPositions", 1, plain(_cancel_positions)),
-    71: Entry("startApi", 1, plain(_start)),
-    78: Entry("reqSecDefOptParams", 0, by_id(_option_parameters)),
-    76: Entry("reqAccountUpdatesMulti", 1, by_id(_account_multi)),
-    77: Entry("cancelAccountUpdatesMulti", 1, by_id(_cancel_account_multi)),
-    91: Entry("reqMarketRule", 0, plain(_market_rule)),
-    99: Entry("reqCompletedOrders", 0, plain(_completed_orders)),
+REQUESTS: dict[str, Entry] = {
+    "1": Entry("reqMktData", 1, by_id(market_data)),
+    "2": Entry("cancelMktData", 1, by_id(cancel_market_data)),
+    "3": Entry("placeOrder", 0, _read_place),
+    "4": Entry("cancelOrder", 1, _read_cancel),
+    "5": Entry("reqOpenOrders", 1, plain(_open_orders)),
+    "6": Entry("reqAccountUpdates", 1, plain(_account_updates)),
+    "7": Entry("reqExecutions", 1, by_id(_executions)),
+    "8": Entry("reqIds", 1, plain(_next_id)),
+    "9": Entry("reqContractDetails", 1, by_id(_contract_details)),
+    "14": Entry("setServerLogLevel", 1, plain(_ignore)),
+    "15": Entry("reqAutoOpenOrders", 1, plain(_auto_open_orders)),
+    "16": Entry("reqAllOpenOrders", 1, plain(_all_open_orders)),
+    "17": Entry("reqManagedAccts", 1, plain(_accounts)),
+    "20": Entry("reqHistoricalData", 0, by_id(historical_data)),
+    "25": Entry("cancelHistoricalData", 1, plain(_ignore)),
+    "49": Entry("reqCurrentTime", 1, plain(_time)),
+    "58": Entry("reqGlobalCancel", 1, plain(_global_cancel)),
+    "59": Entry("reqMarketDataType", 1, plain(set_market_data_type)),
+    "61": Entry("reqPositions", 1, plain(_positions)),
+    "62": Entry("reqAccountSummary", 1, by_id(_account_summary)),
+    "63": Entry("cancelAccountSummary", 1, by_id(_cancel_account_summary)),
+    "64": Entry("cancelPositions", 1, plain(_cancel_positions)),
+    "71": Entry("startApi", 1, plain(_start)),
+    "78": Entry("reqSecDefOptParams", 0, by_id(_option_parameters)),
+    "76": Entry("reqAccountUpdatesMulti", 1, by_id(_account_multi)),
+    "77": Entry("cancelAccountUpdatesMulti", 1, by_id(_cancel_account_multi)),
+    "91": Entry("reqMarketRule", 0, plain(_market_rule)),
+    "99": Entry("reqCompletedOrders", 0, plain(_completed_orders)),
 }
 """Every message this venue answers, by the id on the wire."""

@@ -172,6 +172,7 @@ class Margins(Value, frozen=True, kw_only=True):
     maintenance_after: Decimal
     equity_after: Decimal
     commission: Decimal
+    currency: str
 
 
 Report = OrderReport | StatusReport | ExecutionReport | CommissionReport | ErrorReport | PreviewReport

@@ -30,7 +30,7 @@ from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.requests import request_of
-from apex_cli.gateway.session import Session
+from apex_cli.gateway.session import SERVER_VERSION, Session
 from apex_cli.gateway.tape import Tape
 
 SYMBOLS = ("AAPL", "AMD", "AMZN", "F", "GOOGL", "IBM", "INTC", "META", "MSFT", "NVDA", "QQQ", "SPY", "TSLA")
@@ -154,7 +154,9 @@ async def _serve(options: ServeOptions, started: Callable[[Started], None], log:
         else:
             tape.show_last()
     symbols = tuple(gateway.desk.listings.symbols())
-    started(Started(host=options.host, port=port, account=options.account, server_version=176, symbols=symbols))
+    started(
+        Started(host=options.host, port=port, account=options.account, server_version=SERVER_VERSION, symbols=symbols)
+    )
     if options.takes_commands:
         tasks.append(asyncio.create_task(_take_commands(gateway, stop)))
     for task in tasks:

@@ -13,8 +13,9 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.contracts import Contract, trading_hours
 from apex_cli.gateway.desk import Desk
+from apex_cli.gateway.messages import open_order
 from apex_cli.gateway.policy import Children, OcaPartial, Policy
-from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
+from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, PreviewReport, Report
 from apex_cli.gateway.terms import Placement, Terms
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -236,3 +237,23 @@ def test_the_hours_of_a_stock_end_earlier_on_a_half_day() -> None:
     assert every.split(";")[:3] == ["20261126:CLOSED", "20261127:0400-20261127:1700", "20261128:CLOSED"]
     assert liquid.split(";")[1] == "20261127:0930-20261127:1300"
     assert "20261130:0400-20261130:2000" in every
+
+
+def test_a_preview_names_the_currency_of_the_account() -> None:
+    desk = Desk(cash=Decimal(100_000), symbols=["AAPL"], base="EUR", rates={"USD": Decimal("0.9")})
+    price(desk, "50.00")
+    (report,) = place(desk, 1, "LMT", "BUY", 100, limit_price=50, what_if=True)
+    assert isinstance(report, PreviewReport)
+    assert report.margins.currency == "EUR"
+    assert "EUR" in open_order(report.row, 0, "DU1", report.margins)
+
+
+def test_what_an_option_brought_today_is_not_settled_with_its_multiplier() -> None:
+    desk = open_desk(is_margin=False)
+    option = desk.listings.add("AAPL  260320C00050000")
+    desk.set_price(option, Decimal("2.50"), NOW)
+    for number, action in enumerate(("BUY", "SELL"), start=1):
+        made = Terms(action=action, quantity=Decimal(1), order_type="MKT", tif="DAY")
+        desk.place(ME, Placement(order_id=number, contract=option.contract, terms=made), NOW)
+        desk.set_price(option, Decimal("2.50"), NOW)
+    assert desk.holdings.balance(NOW).unsettled == 250

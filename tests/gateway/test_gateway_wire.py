@@ -43,7 +43,9 @@ def test_a_number_is_read_as_it_was_written(number: Decimal) -> None:
     assert Reader([text_of(number)]).decimal() == number
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1", b"API\0\0\0\0\x04v1.x", b"API\0\0\0\0\x02ab"])
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1", b"API\0\0\0\0\x04v1.x", b"API\0\0\0\0\x02ab", b"API\0\0\0\0\x03v\xc2\xb2"]
+)
 def test_a_stranger_is_turned_away(data: bytes) -> None:
     splitter = Splitter()
     splitter.feed(data)
@@ -150,7 +152,8 @@ def test_faults_strike_who_and_when_they_are_meant_for() -> None:
 
 def test_questions_about_history_are_read() -> None:
     assert parse_duration("2 W") == timedelta(weeks=2)
-    assert parse_duration("two weeks") is None
+    for text in ("two weeks", "\u00b2 W", f"{'9' * 20} D", "-1 D", ""):
+        assert parse_duration(text) is None
     assert parse_bar_size("5 mins") == timedelta(minutes=5)
     assert parse_bar_size("1 fortnight") is None
     assert read_wire_time("20260302-21:00:00") == datetime(2026, 3, 2, 21, tzinfo=UTC)
