@@ -44,6 +44,10 @@ WAIT_S = 20.0
 """How long the process that holds the executor may take to begin what was asked on the phone, in seconds."""
 
 
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, ApexError) else f"{type(error).__name__}: {error}"
+
+
 class Postman:
     """Delivers on every channel until it is finished."""
 
@@ -127,7 +131,7 @@ class Postman:
         try:
             event_loop.run(self._main())
         except Exception as error:  # noqa: BLE001 - the post may fail in any way, the trading may not
-            self._say(f"Notifications ended: {type(error).__name__}: {error}")
+            self._say(f"Notifications ended: {_words(error)}")
 
     async def _main(self, *, ends_with_hearing: bool = False) -> None:
         carriers = [asyncio.create_task(self._carry(channel)) for channel in self._channels]
@@ -166,14 +170,16 @@ class Postman:
             if self._is_ending.is_set():
                 return
             await self._nap(TAKE_OVER_S)
-        notifier = await asyncio.to_thread(channel.make)  # a library that loads holds up no other channel
-        self._notifiers.append(notifier)
+        self._behind.add(channel.name)
         try:
+            notifier = await asyncio.to_thread(channel.make)  # a library that loads holds up no other channel
+            self._notifiers.append(notifier)
             courier = self._courier(channel, notifier)
-            self._behind.add(channel.name)
             while await self._serve(courier, notifier, channel.name):
                 pass
             courier.save()
+        except Exception as error:  # noqa: BLE001 - what is wrong with one channel is not the end of the others
+            self._say(f"Notifications by {channel.name} ended: {_words(error)}")
         finally:
             channel.ledger.drop()
 
@@ -207,7 +213,7 @@ class Postman:
             await self._nap(TROUBLE_S)
             return not is_ending
         except Exception as error:  # noqa: BLE001 - what is wrong with one channel is not the end of the others
-            self._say(f"Notifications by {name}: {type(error).__name__}: {error}")
+            self._say(f"Notifications by {name}: {_words(error)}")
             await self._nap(TROUBLE_S)
             return not is_ending
         (self._behind.discard if step is Step.IDLE else self._behind.add)(name)

@@ -111,3 +111,14 @@ def test_a_new_channel_is_not_reported_what_happened_before_it(
     assert apex("halt", "--quiet")[0] == 0
     (only,) = api.texts()
     assert "HALTED" in only
+
+
+def test_a_channel_whose_place_cannot_be_read_is_not_the_end_of_the_others(
+    logged: Path, apex: Callable[..., Any], allow: Callable[[int], None]
+) -> None:
+    allow(3)
+    (notify_folder(read_settings(None)) / "telegram.json").mkdir(parents=True)
+    status, _, said = apex("run", "--once")
+    assert status == 0
+    assert "Notifications by telegram ended" in said
+    assert len(numbers(logged)) == 3
