@@ -161,9 +161,12 @@ class Courier:
     async def _release(self) -> Step:
         """Report the first of what was held back; it is gone from the file only when it arrived."""
         first, *rest = self._now.held
+        if over := self._now.held_over:
+            dropped = f"Dropped before this one, as more than {MOST_HELD} came in the quiet hours: {over}"
+            first = replace(first, lines=(*first.lines, dropped))
         if not await self._send(first, is_silent=self._policy.loudness_of(first.kind) is Loudness.SILENT):
             return Step.WAITING
-        self._keep(replace(self._now, held=tuple(rest), held_over=self._now.held_over if rest else 0, sending=0))
+        self._keep(replace(self._now, held=tuple(rest), held_over=0, sending=0))
         return Step.SENT
 
     async def _send(self, notice: Notice, *, is_silent: bool) -> bool:

@@ -37,6 +37,7 @@ class Friend:
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, bool, bool]] = []
+        self.notices: list[Notice] = []
         self.fails: list[DeliveryError | BaseException | None] = []
 
     async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
@@ -44,6 +45,7 @@ class Friend:
         if trouble is not None:
             raise trouble
         self.heard.append((notice.event_id, is_silent, is_repeat))
+        self.notices.append(notice)
 
     async def close(self) -> None:
         """Do nothing."""
@@ -210,6 +212,12 @@ class TestQuietHours:
         world.deliver()
         standing = world.ledger.load()
         assert (len(standing.held), standing.held_over, standing.held[0].event_id) == (MOST_HELD, 7, 8)
+        world.clock.set(START.replace(hour=12) + timedelta(days=1))
+        assert len(world.deliver()) == MOST_HELD
+        assert [line for notice in world.friend.notices for line in notice.lines if line.startswith("Dropped")] == [
+            f"Dropped before this one, as more than {MOST_HELD} came in the quiet hours: 7"
+        ]
+        assert world.ledger.load().held_over == 0
 
     @given(st.times(), st.times(), st.times())
     def test_an_hour_is_quiet_or_in_the_complement(self, start: time, end: time, clock: time) -> None:
