@@ -67,14 +67,26 @@ def _default_stop(
         from apex_cli.core.signals.replay_sources import average_true_range
 
         if rule.pct is not None:
-            return (entry * (1 - side.sign * rule.pct)).quantize(CENT), f"{rule.pct * 100:f} % from the entry"
+            return _on_step(entry * (1 - side.sign * rule.pct), symbol, entry), f"{rule.pct * 100:f} % from the entry"
         known = bars.bars(symbol, until=now)[-ATR_BARS - 1 :] if bars is not None else ()
         if len(known) <= ATR_BARS or rule.atr is None:
             return None
         distance = rule.atr * average_true_range(known)
-        return (entry - side.sign * distance).quantize(CENT), f"{rule.atr:f} average true ranges from the entry"
+        stop = _on_step(entry - side.sign * distance, symbol, entry)
+        return stop, f"{rule.atr:f} average true ranges from the entry"
 
     return stop
+
+
+def _on_step(stop: Decimal, symbol: str, entry: Decimal) -> Decimal:
+    """Return *stop* with the decimals of a price of *symbol*, cents for a stock, and no fewer than *entry* has."""
+    from apex_cli.core.model.spelling import of_key
+
+    try:
+        step = of_key(symbol).tick_at(stop)
+    except ValueError:  # the reader of signals says what is wrong with the symbol
+        step = CENT
+    return stop.quantize(min(step, entry.normalize(), key=lambda number: number.as_tuple().exponent))
 
 
 def make_sources(
