@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
+from apex_cli.core.market.calendar import day_of_bar
 from apex_cli.core.model.money import Price, Quantity, number_of
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity
@@ -103,7 +104,7 @@ def _chart(view: PositionView, history: PositionHistory, palette: Palette) -> li
         line.append_text(text_of(Cell(named, tone), palette))
         found.append(line)
     first, last = history.bars[0], history.bars[-1]
-    span = f"{first.start:%Y-%m-%d} to {last.end:%Y-%m-%d}; ▔ the stop's way"
+    span = f"{day_of_bar(first.end)} to {day_of_bar(last.end)}; ▔ the stop's way"
     return [*found, text_of(Cell(span, Tone.DIM), palette)]
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from apex_cli.core.model.base import named
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
 from apex_cli.presenters.history import (
@@ -27,7 +27,7 @@ from apex_cli.presenters.history import (
 )
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, rounded, share, signed, units
+from apex_cli.presenters.screen.formats import day_text, gain, money, price, r_multiple, rounded, share, signed, units
 from apex_cli.presenters.screen.plots import WIDTH, curve_rows, depth_rows
 
 LAST_TRADES = 10
@@ -129,14 +129,14 @@ def refusal_grid(report: ReplayReport) -> Grid:
 
 def period_text(report: ReplayReport) -> str:
     """Return which time was replayed, on how many bars."""
-    return f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}, {report.bars:,} bars"
+    return f"{day_text(report.first)} to {day_text(report.last)}, {report.bars:,} bars"
 
 
 def headline(report: ReplayReport) -> tuple[Figure, ...]:
     """Return the numbers one looks at first."""
     numbers, deepest, interval = report.statistics, report.drawdown, report.expectancy_interval
     change = (report.end_equity / report.start_equity - 1) if report.start_equity else Decimal(0)
-    fell = f"{deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}" if deepest.peak_at and deepest.low_at else ""
+    fell = f"{day_text(deepest.peak_at)} to {day_text(deepest.low_at)}" if deepest.peak_at and deepest.low_at else ""
     sure = f"90 % between {interval.low:+.2f} and {interval.high:+.2f}" if interval else ""
     return (
         Figure("Equity", f"{money(report.start_equity)} to {money(report.end_equity)} {account_currency()}"),
@@ -176,7 +176,7 @@ def _sums(report: ReplayReport) -> Fields:
 def _expired(report: ReplayReport) -> tuple[tuple[str, Cell], ...]:
     if not report.expired_entries:
         return ()
-    return (("Expired", Cell(f"{report.expired_entries} entries ended before they were filled")),)
+    return (("Expired", Cell(f"{counted(report.expired_entries, 'entry')} not filled in time")),)
 
 
 LEAST_COLUMNS = 20
@@ -221,5 +221,5 @@ def _drawdown_lines(points: Sequence[CurvePoint], width: int) -> list[Line]:
 
 
 def _span_line(points: Sequence[CurvePoint], label: int, columns: int) -> Line:
-    first, last = (f"{point.at:%Y-%m-%d}" for point in (points[0], points[-1]))
+    first, last = day_text(points[0].at), day_text(points[-1].at)
     return Line(text=f"{'':>{label}} {first}{last:>{max(columns - len(first), len(last) + 1)}}", tone=Tone.DIM)

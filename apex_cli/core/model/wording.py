@@ -42,10 +42,11 @@ def plain(value: Decimal) -> str:
 def decimals(value: Decimal, least: int = 2) -> str:
     """Return *value* with at least *least* and at most four decimals.
 
-    >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3)
-    ('1.40', '0.3333')
+    >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3), decimals(Decimal("-0.00001"))
+    ('1.40', '0.3333', '0.00')
     """
-    return _padded(f"{value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN):f}", least)
+    rounded = value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN) or Decimal(0)  # what rounds to nothing has no sign
+    return _padded(f"{rounded:f}", least)
 
 
 def _padded(text: str, least: int) -> str:
@@ -124,6 +125,16 @@ def percent_beside(fraction: Decimal, limit: Decimal) -> str:
     ('0.07 %', '10.0004 %')
     """
     return f"{beside(fraction * 100, limit * 100, least=0)} %"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return *count* with its noun.
+
+    >>> counted(1, "fill"), counted(1200, "fill"), counted(2, "entry")
+    ('1 fill', '1,200 fills', '2 entries')
+    """
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
 def units(quantity: Decimal, market_type: MarketType) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.analysis.correlation import pearson, standardised
-from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.market.calendar import NEW_YORK, day_of_bar
 from apex_cli.core.market.expiry import is_adjusted
 from apex_cli.core.market.option_value import theoretical_price
 from apex_cli.core.model.base import Value
@@ -152,7 +152,7 @@ def day_returns(bars: Iterable[Bar], *, until: datetime) -> tuple[DayReturn, ...
 
     Two closes more than five days apart give none: that change is not the one of a session.
     """
-    closes: dict[date, Decimal] = {bar.end.astimezone(NEW_YORK).date(): bar.close for bar in bars}
+    closes: dict[date, Decimal] = {day_of_bar(bar.end): bar.close for bar in bars}
     first = (until - A_YEAR).astimezone(NEW_YORK).date()
     found = (
         DayReturn(day=day, change=close / before - 1)

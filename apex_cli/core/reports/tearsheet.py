@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from math import sqrt
 from statistics import fmean, stdev
 
 from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK
+from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, day_of_bar
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.instrument import MarketType
@@ -23,7 +23,7 @@ from apex_cli.core.reports.plans import TradePlan
 from apex_cli.core.reports.trade_report import Group, SessionValue, every_session
 
 WINDOW = 50
-"""Trades of which a rolling result is made; of fewer trades a fifth, and never below ten."""
+"""Trades with a known risk of which a rolling result is made; of fewer trades a fifth, and never below ten."""
 
 LEAST_WINDOW = 10
 SURE = 1.645
@@ -124,7 +124,8 @@ def make_tearsheet(
     it that is known. Without *bars* there are no prices around the trades, without *benchmark* no comparison.
     """
     filled = every_session(curve)
-    window = max(LEAST_WINDOW, min(WINDOW, len(trips) // 5))
+    known = sum(trip.net_r_multiple is not None for trip in trips)
+    window = max(LEAST_WINDOW, min(WINDOW, known // 5))
     return Tearsheet(
         curve=filled,
         months=month_results(filled),
@@ -251,7 +252,7 @@ def excursions(trip: RoundTrip, path: PricePath) -> tuple[Decimal | None, Decima
 
 def _benchmark(symbol: str, curve: Sequence[SessionValue], bars: BarSource) -> Benchmark | None:
     """Return what the first value of *curve* would have become in *symbol*; None where its bars begin later."""
-    closes = {_day(bar): float(bar.close) for bar in bars.bars(symbol)}
+    closes = {day_of_bar(bar.end): float(bar.close) for bar in bars.bars(symbol)}
     days = sorted(closes)
     values: list[float] = []
     number, price, first = 0, 0.0, 0.0
@@ -263,7 +264,3 @@ def _benchmark(symbol: str, curve: Sequence[SessionValue], bars: BarSource) -> B
             return None
         values.append(float(curve[0].equity) * price / first)
     return Benchmark(symbol=symbol, values=tuple(values)) if values else None
-
-
-def _day(bar: Bar) -> date:
-    return (bar.end - LAST_SECOND).astimezone(NEW_YORK).date()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from apex_cli.core.market.calendar import day_of_bar
 from apex_cli.core.model.market import Bar
 from apex_cli.presenters.pages.charts import html_text
 from apex_cli.presenters.screen.formats import price
@@ -46,7 +47,7 @@ def message_chart(title: str, bars: Sequence[Bar], marks: Sequence[Mark]) -> str
     lines = "".join(
         f'<path class="level {mark.name}" d="M{LEFT} {down(mark.at):.1f}H{WIDTH - RIGHT + 6}"/>' for mark in marks
     )
-    days = f"{bars[0].start:%Y-%m-%d} to {bars[-1].end:%Y-%m-%d}"
+    days = f"{day_of_bar(bars[0].end)} to {day_of_bar(bars[-1].end)}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">'
         f'<style>{STYLE}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'

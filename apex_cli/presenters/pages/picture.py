@@ -16,7 +16,7 @@ from apex_cli.presenters.pages.charts import bar_chart, depths, html_text, line_
 from apex_cli.presenters.replay import period_text
 from apex_cli.presenters.report import curve_title, equity_values, headline, span_text
 from apex_cli.presenters.screen.blocks import Figure, Tone
-from apex_cli.presenters.screen.formats import DASH, money, ratio, share
+from apex_cli.presenters.screen.formats import DASH, day_text, money, ratio, share
 from apex_cli.presenters.screen.plots import histogram_of
 
 WIDTH, EDGE, GAP = 1400, 40, 14
@@ -70,7 +70,7 @@ def report_picture(report: TradeReport, title: str) -> str:
 
 def replay_picture(report: ReplayReport) -> str:
     """Return the picture of a replay."""
-    days = [f"{point.at:%Y-%m-%d}" for point in report.curve]
+    days = [day_text(point.at) for point in report.curve]
     falls = [-100 * float(point.drawdown) for point in report.curve]
     parts = (
         _heading(f"Replay of {', '.join(report.symbols)}", period_text(report)),

@@ -17,6 +17,7 @@ from apex_cli.presenters.pages.page import block_section, cards, page, section
 from apex_cli.presenters.pages.trade_sections import STYLE as TRADE_STYLE
 from apex_cli.presenters.pages.trade_sections import trade_list, trade_sections
 from apex_cli.presenters.screen.blocks import Fields, Figure, Grid
+from apex_cli.presenters.screen.formats import day_text
 from apex_cli.presenters.screen.plots import histogram_of
 
 STYLE = """
@@ -139,7 +140,7 @@ def _rolling(sheet: Tearsheet) -> Iterable[str]:
         yield section("Expectancy and win rate of the last trades", f'<p class="dim">{text}</p>')
         return
     points, of = sheet.rolling, f"of the last {sheet.window} trades, with its 90 % interval"
-    days = [point.at.date().isoformat() for point in points]
+    days = [day_text(point.at) for point in points]
     yield section(
         f"Expectancy {of}, R after costs",
         line_chart([p.expectancy for p in points], days, "Rolling expectancy", band=_band(points, "expectancy")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 from apex_cli.core.model.currency import Rate
@@ -60,11 +59,6 @@ SMALL = Decimal("0.01")
 """Below it six digits are kept, however many decimals that takes."""
 
 
-def counted(count: int, noun: str) -> str:
-    """Return *count* with its noun: ``1 fill``, ``1,200 fills``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def units(quantity: Decimal) -> str:
     """Return a quantity for people.
 
@@ -102,7 +96,7 @@ def rate_data(rate: Rate | None) -> dict[str, Any] | None:
 
 def in_both(currency: str, quote_pnl: Decimal | None, rate: Rate | None) -> tuple[str, ...]:
     """Return a P&L in the currency of its prices with the rate; nothing where that is the account's own."""
-    return () if quote_pnl is None or rate is None else (f"{quote_pnl:+,.2f} {currency} at {rate_text(rate)}",)
+    return () if quote_pnl is None or rate is None else (f"{signed(quote_pnl)} {currency} at {rate_text(rate)}",)
 
 
 def signed(amount: Decimal) -> str:
@@ -129,15 +123,16 @@ def marked(value: Decimal | None, *, is_theoretical: bool) -> str:
 
 
 def price(value: Decimal | None) -> str:
-    """Return a price with at least two decimals, or a dash.
+    """Return a price with two decimals or up to six, below a cent with up to six digits; or a dash.
 
-    >>> price(Decimal("27.4")), price(Decimal("1.08345"))
-    ('27.40', '1.08345')
+    >>> price(Decimal("27.4")), price(Decimal("1.08345")), price(Decimal("0.0000012345"))
+    ('27.40', '1.08345', '0.0000012345')
     """
     if value is None:
         return DASH
     exponent = value.normalize().as_tuple().exponent
-    places = max(2, min(-exponent, 6)) if isinstance(exponent, int) else 2
+    most = 6 if abs(value) >= SMALL else 5 - value.adjusted()
+    places = max(2, min(-exponent, most)) if isinstance(exponent, int) else 2
     return rounded(value, f",.{places}f")
 
 
@@ -197,7 +192,6 @@ def results_text(wins: int, losses: int, breakeven: int) -> str:
     return f"{wins} won, {losses} lost" + (f", {breakeven} breakeven" if breakeven else "")
 
 
-@cache
 def lasted(span: timedelta) -> str:
     """Return a time span in its largest unit.
 
@@ -217,6 +211,11 @@ def _new_york() -> tzinfo:
 def moment(at: datetime | None) -> str:
     """Return a time in New York, where the sessions are, or a dash."""
     return DASH if at is None else at.astimezone(_new_york()).strftime("%Y-%m-%d %H:%M ET")
+
+
+def day_text(at: datetime) -> str:
+    """Return the date of a time in New York."""
+    return f"{at.astimezone(_new_york()):%Y-%m-%d}"
 
 
 def short_time(at: datetime, newest: datetime | None) -> str:

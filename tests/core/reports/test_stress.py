@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import previous_sessions, session_bounds
+from apex_cli.core.market.calendar import NEW_YORK, previous_sessions, session_bounds
 from apex_cli.core.market.option_value import theoretical_price
 from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
@@ -160,6 +161,13 @@ def test_daily_changes_are_those_of_closes_within_the_last_year_and_of_one_sessi
     found = day_returns(bars, until=datetime.combine(days[-1], datetime.max.time(), START.tzinfo))
     assert [(each.day, each.change) for each in found] == [(days[2], D("0.2")), (days[4], D("0.1"))]
     assert day_returns(bars[:1], until=START) == ()
+
+
+def test_a_bar_that_ends_at_midnight_is_of_the_day_before() -> None:
+    midnight = datetime(2026, 2, 26, tzinfo=NEW_YORK)
+    last = bar(date(2026, 2, 25), "90")
+    coin = [bar(date(2026, 2, 24), "100"), replace(last, start=midnight - timedelta(hours=1), end=midnight)]
+    assert [(each.day, each.change) for each in day_returns(coin, until=START)] == [(date(2026, 2, 25), D("-0.1"))]
 
 
 def test_intraday_bars_give_one_change_a_session() -> None:

@@ -59,6 +59,13 @@ def test_rolling_results_hold_their_intervals_and_need_twenty_trades() -> None:
         assert 0 <= point.win_rate_low < point.win_rate_high <= 1
 
 
+def test_rolling_results_are_of_the_trades_whose_risk_is_known() -> None:
+    trips = make_history(250).trips
+    some = [trip if number % 10 == 0 else replace(trip, initial_risk=None) for number, trip in enumerate(trips)]
+    sheet = make_tearsheet(some, {}, ())
+    assert (sheet.window, len(sheet.rolling)) == (10, 16)
+
+
 def test_a_win_rate_of_all_is_not_taken_for_certain() -> None:
     trips = [replace(trip, pnl=Usd(D(50))) for trip in make_history(20).trips]
     (point,) = rolling_results(trips, 20)
