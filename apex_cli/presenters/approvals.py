@@ -202,6 +202,9 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
         ("Day trades", Cell(preview.day_trade_effect)),
         ("Expires", Cell(moment(approval.expires_at))),
     ]
+    if approval.status is not ApprovalStatus.PENDING:
+        answered = ". ".join(filter(None, answer_lines(approval)))
+        rows.insert(0, ("Answer", Cell(f"{approval.status}. {answered}".strip(), Tone.WARN)))
     verdict = tuple(Line(text=f"✗ {reason.message}", tone=Tone.BAD) for reason in preview.reasons)
     warnings = tuple(Line(text=f"! {warning.message}", tone=Tone.WARN) for warning in now.warnings)
     return (Fields(rows=tuple(rows)), was_now(approval, preview), score_grid(approval.opportunity), *warnings, *verdict)

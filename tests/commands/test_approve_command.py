@@ -136,3 +136,11 @@ def test_a_person_reads_the_whole_opportunity(apex: Callable[..., Any], waiting:
     answer = apex("approve", waiting)
     for words in ("SELL 1 IBM", "mean_reversion", "96.79 / 99.20", "Reward:risk", "Expires", "Was", "Now"):
         assert words in answer.out
+
+
+def test_what_was_answered_is_not_shown_as_if_it_waited(apex: Callable[..., Any], waiting: str) -> None:
+    assert "Answer " not in apex("approve", waiting).out
+    apex("approve", waiting, "--reject", "--reason", "too late")
+    shown = apex("approve", waiting).out
+    assert "Answer        rejected. By terminal" in shown
+    assert "too late" in shown
