@@ -113,7 +113,7 @@ ORDERS = _columns(
 )
 EQUITY = _columns(
     ("day", "session", lambda point: point.day),
-    ("equity", "equity at the first session plus net P&L closed since", lambda point: point.equity),
+    ("equity", "worth of the account at its end, without later deposits", lambda point: point.equity),
 )
 LOTS = _columns(
     ("security", "identity of the security", lambda lot: lot.security),

@@ -20,6 +20,7 @@ from apex_cli.core.adapters.files.signals import alerts
 from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
+from apex_cli.core.model.wording import counted
 from apex_cli.core.text.content import decoded
 from apex_cli.core.text.json_text import parse_json
 from apex_cli.core.text.problems import suggest
@@ -88,7 +89,7 @@ def _executions(settings: Settings, content: bytes, name: str, now: datetime) ->
         report = read_executions(content, name, hints)
     except InputError as error:
         return _unusable(FileKind.EXECUTIONS, content, name, hints, error)
-    left_out = (f"{report.dropped} rows are no trades and were left out",) if report.dropped else ()
+    left_out = (f"left out, as no trades: {counted(report.dropped, 'row')}",) if report.dropped else ()
     return FileLook(
         name=name,
         kind=FileKind.EXECUTIONS,

@@ -13,6 +13,7 @@ from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import ReplayFill
+from apex_cli.core.model.wording import counted
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
@@ -73,7 +74,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 def _look_at_bars(bars: CsvBars, place: str) -> Iterator[Finding]:
     symbols = bars.symbols()
-    yield Finding(code="prices", level=Level.OK, message=f"{len(symbols)} symbols in {place}")
+    yield Finding(code="prices", level=Level.OK, message=f"{counted(len(symbols), 'symbol')} in {place}")
     for sentence in bars.unmatched():
         hint = "name the file after its symbol"
         yield Finding(code="bars_unmatched", level=Level.WARNING, message=sentence, hint=hint)

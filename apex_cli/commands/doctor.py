@@ -13,6 +13,7 @@ from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.screen.formats import moment, money
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock
@@ -113,12 +114,11 @@ def _look_at_intake(settings: Settings) -> Iterator[Finding]:
     from apex_cli.core.adapters.state.intake_files import Intake
 
     waiting = Intake(settings.state.dir, str).count()
+    waits = f"waiting from apex listen: {counted(waiting, 'signal')}"
     if waiting and not executor_holder(settings):
-        yield _warning(
-            "intake", f"{waiting} signals of apex listen wait, and nothing runs that decides them.", "apex run"
-        )
+        yield _warning("intake", f"{waits}, and nothing runs that decides on them", "apex run")
     elif waiting or settings.listen.sources:
-        yield _ok("intake", f"{waiting} signals of apex listen wait")
+        yield _ok("intake", waits)
 
 
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
@@ -144,7 +144,9 @@ def _look_at_orders(settings: Settings) -> Iterator[Finding]:
     state = open_store(settings).view()
     unknown = [r for r in state.orders.values() if r.status == "UNKNOWN"]
     if unknown:
-        yield _warning("orders", f"{len(unknown)} orders of unknown outcome", "apex run --once asks the broker again")
+        yield _warning(
+            "orders", f"{counted(len(unknown), 'order')} of unknown outcome", "apex run --once asks the broker again"
+        )
     if state.trading.mode != "ACTIVE":
         yield _warning(
             "trading_state", f"{state.trading.mode}: {state.trading.reason or 'no reason given'}", "apex resume"

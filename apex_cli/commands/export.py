@@ -10,6 +10,7 @@ import typer
 from apex_cli.app.resources import open_journal, write_page
 from apex_cli.commands.options import Call, command, option
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.screen.blocks import Line
 
 BINARY = {"parquet", "xlsx"}
@@ -42,7 +43,8 @@ def export(
     data = {"what": what, "columns": list(table.names), "count": len(table.rows)}
     if target is not None:
         write_page(target, table_bytes(table.names, table.rows, TableFormat(form)), form=form)
-        call.out.result(data | {"file": str(target)}, (Line(text=f"{len(table.rows)} rows written to {target}"),))
+        done = Line(text=f"{counted(len(table.rows), 'row')} written to {target}")
+        call.out.result(data | {"file": str(target)}, (done,))
         return
     text = table_bytes(table.names, table.rows, TableFormat(form)).decode() if form not in BINARY else ""
     lines = tuple(Line(text=line, is_whole=True) for line in text.splitlines())

@@ -16,6 +16,7 @@ from apex_cli.app.pipeline import (
 )
 from apex_cli.commands.options import Call, command, count, flag, option
 from apex_cli.core.errors import InputError, NothingToDo
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at, train and go back to prediction models.")
@@ -52,7 +53,7 @@ def train(
     chosen = training_symbols(settings, symbols, bars)
     if not chosen:
         raise InputError("no_symbols", "There are no bars to train on.", hint="Set prices.bars_dir.")
-    with out.waiting(f"training on {len(chosen)} symbols"), model_files(settings).training():
+    with out.waiting(f"training on {counted(len(chosen), 'symbol')}"), model_files(settings).training():
         info, left_out = manager.train(chosen, now)
     out.warn(*left_out)
     out.result({"model": MODELS.data(info)}, trained_blocks(info))

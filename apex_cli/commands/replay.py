@@ -13,6 +13,7 @@ from apex_cli.app.resources import write_page
 from apex_cli.commands.options import BenchmarkOption, Call, command, count, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -172,7 +173,7 @@ class _Sweep:
 
         if done := self._kept.count(tasks):
             self._out.note(f"{done} of {len(tasks)} replays are in {self._kept.path} from before and not done again.")
-        with self._out.progress(f"{len(tasks)} replay{'' if len(tasks) == 1 else 's'}") as on_done:
+        with self._out.progress(counted(len(tasks), "replay")) as on_done:
             try:
                 if self._dask is not None:
                     return sweeping.sweep_on_cluster(tasks, self._dask, on_done=on_done, kept=self._kept)

@@ -33,7 +33,7 @@ from apex_cli.presenters.messages.phone import (
     story_pages,
     summary_html,
 )
-from apex_cli.presenters.screen.formats import price, units
+from apex_cli.presenters.screen.formats import price, signed, units
 
 CONFIRM_FOR = timedelta(minutes=2)
 """How long a question such as "Close all of TSLA?" may be answered."""
@@ -194,7 +194,7 @@ class Talk:
             ApexError: the position is not held any more.
         """
         view = self._view_of(symbol)
-        held = f"{view.side} {units(view.quantity)}, {view.pnl:+,.2f} now"
+        held = f"{view.side} {units(view.quantity)}, {signed(view.pnl)} now"
         if action is Action.ASK_BREAKEVEN:
             line = f"{held}; stop {price(view.stop_price)} to {price(view.entry_price)}"
             title, done = f"Stop of {view.symbol} to break-even?", Action.BREAKEVEN

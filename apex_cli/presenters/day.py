@@ -17,7 +17,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import RULE_UNKNOWN, DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.wording import account_currency, visible
+from apex_cli.core.model.wording import account_currency, counted, visible
 from apex_cli.core.positions.lock_rules import EVERYTHING
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
@@ -61,7 +61,7 @@ def status_line(day: Day, badge: AccountBadge) -> str:
     return (
         f"{badge.text} · {clock_time(day.now)} · {day.mode}"
         f" · {day.totals.positions} open {signed(day.totals.pnl)} {account_currency()}{worth}{earned}"
-        f" · {day.pending} to approve · {day.entries_today} entries today"
+        f" · {day.pending} to approve · {counted(day.entries_today, 'entry')} today"
     )
 
 
@@ -93,10 +93,10 @@ def alarm_cells(
     day = board.day
     found = []
     if day.unknown_orders:
-        found.append(Cell(f"! {_counted(day.unknown_orders, 'order')} of unknown outcome: apex orders", Tone.BAD))
+        found.append(Cell(f"! {counted(day.unknown_orders, 'order')} of unknown outcome: apex orders", Tone.BAD))
     if day.totals.unprotected:
         found.append(
-            Cell(f"! {_counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
+            Cell(f"! {counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
         )
     if says_mode and day.mode is not TradingMode.ACTIVE:
         found.append(Cell(f"! {day.mode}: {MODE_MEANINGS[day.mode]}", Tone.WARN))
@@ -114,10 +114,6 @@ def alarm_cells(
     if board.is_stale and not holder:
         found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
     return tuple(found)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 # Gauges

@@ -14,7 +14,7 @@ from apex_cli.core.model.base import named
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.signal import Expectation, Opportunity
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
@@ -224,7 +224,7 @@ def _score_notes(record: DecisionRecord) -> tuple[Block, ...]:
 
 def expected_line(expected: Expectation) -> str:
     """Return expected R with its interval, and what it is known from."""
-    known = f"{expected.trades} trades and {expected.followed} followed signals of its strategy"
+    known = f"{counted(expected.trades, 'trade')} and {counted(expected.followed, 'followed signal')} of its strategy"
     order = "" if expected.orders else " It is only reported: the score decides what goes first."
     return (
         f"Expected {expected.mean:+.2f} R after costs, with 90 % between {expected.low:+.2f} and {expected.high:+.2f} "

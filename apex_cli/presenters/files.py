@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apex_cli.core.model.file_look import FileLook
+from apex_cli.core.model.wording import counted
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
-from apex_cli.presenters.screen.formats import counted
 
 DASH = "-"
 

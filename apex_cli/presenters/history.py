@@ -9,14 +9,13 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Fields, Figure, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold, facts, or_dash, price_column, units_column
 from apex_cli.presenters.screen.formats import (
     DASH,
     THEORETICAL_NOTE,
-    counted,
     gain,
     in_both,
     moment,

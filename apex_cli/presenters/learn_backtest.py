@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.base import named
+from apex_cli.core.model.wording import counted
 from apex_cli.core.reports.learning_report import LearningComparison, LearningPeriod, Side
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.screen.formats import DASH
@@ -74,7 +75,7 @@ def verdict_of(period: LearningPeriod) -> str:
 
 
 def _side_text(side: Side) -> str:
-    return f"{side.trades} trades, {_r(side.mean_r)} R a trade, {_r(side.total_r)} R in all"
+    return f"{counted(side.trades, 'trade')}, {_r(side.mean_r)} R a trade, {_r(side.total_r)} R in all"
 
 
 def _difference_text(period: LearningPeriod) -> str:

@@ -9,7 +9,8 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.events import management_events
 from apex_cli.core.state.events.event import read_event
-from apex_cli.presenters.screen.formats import moment
+from apex_cli.presenters.screen.formats import moment, r_multiple, units
+from apex_cli.presenters.screen.formats import price as price_text
 
 CLOSED_BY: dict[type, str] = {
     management_events.TimeExit: "time exit",
@@ -31,13 +32,14 @@ def _sentence(event: management_events.ManagementStep) -> str:
             text = _stop_moved(move)
         case management_events.TrailStarted(data=trail):
             gain = _gain(trail.price, trail.r_multiple)
-            text = f"trailing stop {trail.trail_amount} behind the price from {trail.stop_price} on, at {gain}"
+            amount, first = price_text(trail.trail_amount), price_text(trail.stop_price)
+            text = f"trailing stop {amount} behind the price from {first} on, at {gain}"
         case management_events.StopReplaced(data=stop):
             text = f"old stop {stop.client_order_id[-2:]} gone, {stop.replaced_by[-2:]} works"
         case management_events.EntryEnded(data=end):
-            text = f"rest of the entry cancelled at {end.r_multiple:+.2f} R"
+            text = f"rest of the entry cancelled at {r_multiple(end.r_multiple)}"
         case management_events.TargetRestored(data=target):
-            text = f"target {target.limit_price} for {target.quantity} is back"
+            text = f"target {price_text(target.limit_price)} for {units(target.quantity)} is back"
         case (
             management_events.TimeExit(data=close)
             | management_events.ExpiryExit(data=close)
@@ -54,25 +56,26 @@ def _sentence(event: management_events.ManagementStep) -> str:
 
 
 def _stop_moved(move: management_events.StopMove) -> str:
-    why = WHY_MOVED.get(move.why, move.why)
-    return f"stop moved from {move.from_price} to {move.to_price} at {_gain(move.price, move.r_multiple)}: {why}"
+    why, gain = WHY_MOVED.get(move.why, move.why), _gain(move.price, move.r_multiple)
+    return f"stop moved from {price_text(move.from_price)} to {price_text(move.to_price)} at {gain}: {why}"
 
 
 def _closed(close: management_events.TimedClose) -> str:
-    at = f" at {close.exit_price}" if close.exit_price else ""
-    return f"{close.quantity} closed{at}, due {moment(close.due)}"
+    at = f" at {price_text(close.exit_price)}" if close.exit_price else ""
+    return f"{units(close.quantity)} closed{at}, due {moment(close.due)}"
 
 
 def _repriced(step: management_events.PriceStep) -> str:
-    filled = f", {step.filled} were bought already" if step.filled else ""
-    return f"entry for {step.quantity} moved from {step.from_price} to {step.to_price}{filled}"
+    filled = f", {units(step.filled)} had filled already" if step.filled else ""
+    moved = f"from {price_text(step.from_price)} to {price_text(step.to_price)}"
+    return f"entry for {units(step.quantity)} moved {moved}{filled}"
 
 
 def _reprice_refused(refused: management_events.RefusedStep) -> str:
     why = " ".join(reason.message for reason in refused.reasons)
-    rest = "given up" if refused.is_over else f"stays at {refused.from_price}"
-    return f"entry not moved to {refused.to_price}, {rest}: {why}"
+    rest = "given up" if refused.is_over else f"stays at {price_text(refused.from_price)}"
+    return f"entry not moved to {price_text(refused.to_price)}, {rest}: {why}"
 
 
-def _gain(price: Price, r_multiple: Decimal) -> str:
-    return f"{price} ({r_multiple:+.2f} R)"
+def _gain(price: Price, result: Decimal) -> str:
+    return f"{price_text(price)} ({r_multiple(result)})"

@@ -10,6 +10,7 @@ from typing import Any
 from apex_cli.core.analysis.calibration import Pair, calibration_bins, log_loss
 from apex_cli.core.model.base import named
 from apex_cli.core.model.prediction import CalibrationBin, Event, ModelInfo, ModelOutcome
+from apex_cli.core.model.wording import counted
 from apex_cli.core.signals.model_manager import ModelManager
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar, heads
 from apex_cli.presenters.screen.columns import Column, Table, facts
@@ -173,7 +174,7 @@ def trained_blocks(info: ModelInfo) -> tuple[Block, ...]:
         Fields(
             rows=(
                 ("In use", Cell(f"version {info.version}", Tone.BOLD)),
-                ("Samples", Cell(f"{info.samples:,} of {len(info.symbols)} symbols")),
+                ("Samples", Cell(f"{info.samples:,} of {counted(len(info.symbols), 'symbol')}")),
                 ("Bars", Cell(f"{info.first_bar:%Y-%m-%d} to {info.last_bar:%Y-%m-%d}")),
                 ("Tested from", Cell(_tested_words(info))),
                 ("Right", Cell(f"{bar(right, 10)} {right:.3f}, {verdict} always saying the same ({majority:.3f})")),

@@ -41,13 +41,13 @@ ORDERS = Table[OrderRecord](
     ),
     Column("oca_group", value=lambda r: r.order.oca_group),
     Column("parent_id", value=lambda r: r.order.parent_id),
-    Column("status", "Status", cell=lambda r: Cell(_status(r), STATUS_TONES.get(r.status, Tone.PLAIN))),
+    Column("status", "Status", cell=lambda r: Cell(order_status(r), STATUS_TONES.get(r.status, Tone.PLAIN))),
     *facts("reason", "broker_order_id", "created_at", "updated_at"),
     empty="No working orders.",
 )
 
 
-def _status(record: OrderRecord) -> str:
+def order_status(record: OrderRecord) -> str:
     """Return the status, and what the broker holds a working order for."""
     status = record.status.replace("_", " ").lower()
     return f"{status}, {record.reason.partition(',')[0]}" if record.is_held else status

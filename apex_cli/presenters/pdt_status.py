@@ -16,7 +16,7 @@ from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_ha
 from apex_cli.core.model.base import named
 from apex_cli.core.model.decision import RULE_UNKNOWN, DayTradeStatus
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.state.events.book_events import Imported
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
 from apex_cli.presenters.screen.formats import DASH, moment, money, number
@@ -112,7 +112,8 @@ def report_warnings(report: DayTradeReport) -> tuple[Reason, ...]:
     """Return what was left out or may be wrong."""
     warnings: list[Reason] = []
     if report.later_executions:
-        message = f"{report.later_executions} executions after {moment(report.as_of)} were left out."
+        later = counted(report.later_executions, "execution")
+        message = f"Left out: {later} after {moment(report.as_of)}."
         warnings.append(Reason(code="later_executions", message=message, value=str(report.later_executions)))
     session = report.status.session_date
     if not is_certain(date.fromisoformat(session)):
@@ -254,7 +255,7 @@ def _leaves(report: DayTradeReport, day: str) -> str:
 def spread_note(spread: SpreadDayTrades) -> str:
     """Return what another way to count spreads would say."""
     return (
-        f"{spread.session_date}: {spread.day_trades} day trades in options on {spread.underlying}; "
+        f"{spread.session_date}: {counted(spread.day_trades, 'day trade')} in options on {spread.underlying}; "
         f"{spread.as_units} if counted as a unit."
     )
 

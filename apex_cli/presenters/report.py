@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from apex_cli.core.model.base import named
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
 from apex_cli.presenters.history import gain_figure, profit_factor, ratio_block, win_rates
 from apex_cli.presenters.screen.blocks import (
@@ -208,7 +208,10 @@ def slippage_fields(found: Slippage) -> Fields:
         ("Delay", Cell(money(found.delay))),
         ("Spread", Cell(spread)),
         ("Execution", Cell(money(found.execution))),
-        ("Total", Cell(f"{money(found.total)} {account_currency()} on {found.orders:,} filled orders", Tone.BOLD)),
+        (
+            "Total",
+            Cell(f"{money(found.total)} {account_currency()} on {counted(found.orders, 'filled order')}", Tone.BOLD),
+        ),
         ("By order", Cell(roles or DASH)),
     )
     return Fields(title="Slippage: a cost where positive", rows=rows)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from apex_cli.core.model.base import named
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.limit_use import LimitUse, Unit
 from apex_cli.core.reports.risk_view import LeftOut, RiskRow, RiskView
 from apex_cli.core.reports.stress import Basis, Correlation, DayCost, GapCost, MoveCost
@@ -213,7 +213,7 @@ def _together_blocks(view: RiskView) -> tuple[Block, ...]:
         for pair in view.correlations[:MOST_PAIRS]
     )
     more = len(view.correlations) - len(rows)
-    ends = (Line(text=f"{more} more pairs: apex risk --json", tone=Tone.DIM),) if more > 0 else ()
+    ends = (Line(text=f"{counted(more, 'more pair')}: apex risk --json", tone=Tone.DIM),) if more > 0 else ()
     return (Grid(columns=heads("Together", ">Correlation", "As held", ">Sessions"), rows=rows), *ends)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold, toned
-from apex_cli.presenters.screen.formats import DASH, counted, money, number, score_text, signed, units
+from apex_cli.presenters.screen.formats import DASH, money, number, score_text, signed, units
 
 OUTCOME_TONES = {
     SignalOutcome.EXECUTED: Tone.GOOD,

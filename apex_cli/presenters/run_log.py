@@ -21,7 +21,7 @@ from apex_cli.core.state.events.order_events import FillBooked, OrderUpdated
 from apex_cli.core.state.events.position_events import RoundTripClosed
 from apex_cli.core.state.events.signal_events import MOST_RECENT, SIGNAL_KINDS
 from apex_cli.presenters.run import SIGNALS, why
-from apex_cli.presenters.screen.formats import moment, number, price, units
+from apex_cli.presenters.screen.formats import moment, number, price, signed, units
 from apex_cli.presenters.screen.output import Output, without_secrets, write_line
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class RunLog:
         for trip in booked.round_trips:
             self._give("round_trip", trip.exit_time, partial(round_trip_data, trip))
             self._say(
-                f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} {account_currency()}",
+                f"{trip.instrument.key} closed by {trip.exit_reason}: {signed(trip.pnl)} {account_currency()}",
                 trip.exit_time,
             )
 

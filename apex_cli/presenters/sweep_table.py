@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from apex_cli.core.model.wording import counted
 from apex_cli.core.reports.overfitting import Luck
 from apex_cli.core.reports.replay_report import SweepRow, WalkForwardRow, best_first
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Grid, Head, Line, Tone
@@ -171,8 +172,9 @@ def walk_blocks(rows: Sequence[WalkForwardRow], held_out: WalkForwardRow | None)
     before, after = (_mean_r([getattr(row, name) for row in rows]) for name in ("past", "future"))
     won = sum(1 for row in rows if row.future.net_pnl > 0)
     text = (
-        f"Chosen on the past, judged on the time after it: {signed(net)} net from {trades} trades, {won} of "
-        f"{len(rows)} windows with a gain; {r_multiple(after)} a trade, {r_multiple(before)} where it was chosen."
+        f"Chosen on the past, judged on the time after it: {signed(net)} net from {counted(trades, 'trade')}, "
+        f"{won} of {counted(len(rows), 'window')} with a gain; "
+        f"{r_multiple(after)} a trade, {r_multiple(before)} where it was chosen."
     )
     tone = Tone.WARN if net <= 0 else Tone.PLAIN
     held = held_out_blocks(held_out) if held_out is not None else ()

@@ -34,6 +34,7 @@ from apex_cli.core.model.learning import (
 )
 from apex_cli.core.model.lesson import FollowedEnd, Lesson
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.wording import counted
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events.learning_events import (
     LearningChange,
@@ -339,7 +340,7 @@ def _why_values(after: Weights) -> str:
     best = sorted(own, key=lambda key: -(own[key].trades + own[key].followed))[:3]
     named = ", ".join(f"{key} {own[key].mean:+.2f} R" for key in best)
     trades, followed = (sum(getattr(value, name) for value in own.values()) for name in ("trades", "followed"))
-    return f"Expected by {trades} trades and {followed} followed signals: {named}."
+    return f"Expected by {counted(trades, 'trade')} and {counted(followed, 'followed signal')}: {named}."
 
 
 def suspend(tx: State, audit: Audit, now: datetime) -> LearningState:

@@ -45,8 +45,12 @@ def decimals(value: Decimal, least: int = 2) -> str:
     >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3), decimals(Decimal("-0.00001"))
     ('1.40', '0.3333', '0.00')
     """
-    rounded = value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN) or Decimal(0)  # what rounds to nothing has no sign
-    return _padded(f"{rounded:f}", least)
+    return _padded(f"{_to_four_places(value):f}", least)
+
+
+def _to_four_places(value: Decimal) -> Decimal:
+    """Return *value* with four decimals; what rounds to nothing has no sign."""
+    return value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN) or Decimal(0)
 
 
 def _padded(text: str, least: int) -> str:
@@ -95,7 +99,7 @@ def money(value: Decimal) -> str:
     >>> money(Decimal(150)), money(Decimal("-3000.5"))
     ('150.00 USD', '-3,000.50 USD')
     """
-    return f"{_padded(f'{value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN):,f}', 2)} {account_currency()}"
+    return f"{_padded(f'{_to_four_places(value):,f}', 2)} {account_currency()}"
 
 
 def price(value: Decimal) -> str:

@@ -26,7 +26,7 @@ from apex_cli.core.model.protections import (
     StopGuard,
     TradeLock,
 )
-from apex_cli.core.model.wording import decimals
+from apex_cli.core.model.wording import counted, decimals
 
 NO_STRATEGY = "none"
 """Subject of signals without a strategy, as reports call them."""
@@ -189,14 +189,14 @@ def _stop_guard(history: Sequence[RoundTrip], guard: StopGuard, most: int, scope
         found=Decimal(len(stops)),
         most=Decimal(most),
         limit=stop_limit(guard),
-        value=_count(len(stops), "stop"),
+        value=counted(len(stops), "stop"),
         lasting=guard.lock,
     )
 
 
 def stop_limit(guard: StopGuard) -> str:
     """Return the limit of a stop guard in words."""
-    return f"fewer than {_count(guard.stops or 0, 'stop')} within {guard.within}"
+    return f"fewer than {counted(guard.stops or 0, 'stop')} within {guard.within}"
 
 
 def _loss_streak(
@@ -252,10 +252,6 @@ def expectancy_limit(word: str, least: Decimal, low: LowExpectancy) -> str:
 
 def _counts(trip: RoundTrip, within: str, at: datetime) -> bool:
     return reaches(read_duration(within), trip.instrument.market_type, trip.exit_time, at)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _result(trip: RoundTrip) -> str:

@@ -61,8 +61,19 @@ def telegram_pages(title: str, lines: Iterable[str]) -> tuple[str, ...]:
                 page.append(f"… {len(escaped) - number} more lines")
                 break
             pages.append(page := [])
-        page.append(line[: MOST_CHARACTERS - ROOM_FOR_COUNT])
+        page.append(_cut(line, MOST_CHARACTERS - ROOM_FOR_COUNT))
     return tuple("\n".join(page) for page in pages)
+
+
+def _cut(html_text: str, most: int) -> str:
+    """Return the first *most* characters of escaped text, without an escape that is cut in two.
+
+    >>> _cut("A &amp; B", 6), _cut("A &amp; B", 7)
+    ('A ', 'A &amp;')
+    """
+    cut = html_text[:most]
+    head, sign, tail = cut.rpartition("&")
+    return head if sign and ";" not in tail else cut
 
 
 def headed(badge: AccountBadge, html_text: str) -> str:

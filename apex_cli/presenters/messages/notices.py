@@ -21,7 +21,7 @@ from apex_cli.core.model.position import RoundTrip, risk_per_unit
 from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.activity import lock_news
 from apex_cli.core.state.events import (
     account_events,
@@ -54,6 +54,7 @@ from apex_cli.presenters.screen.formats import (
     r_multiple,
     ratio,
     results_text,
+    signed,
     units,
 )
 
@@ -253,7 +254,7 @@ def _exit(trip: RoundTrip) -> _Words:
     }
     return _Words(
         subject=symbol,
-        title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {account_currency()} ({percent(trip.pnl_pct)})",
+        title=f"{emoji} {symbol} closed: {signed(trip.pnl)} {account_currency()} ({percent(trip.pnl_pct)})",
         lines=(
             *in_both(trip.instrument.currency, trip.quote_pnl, trip.rate),
             f"{trip.side} {units(trip.quantity)}: {_way(trip)}",
@@ -281,7 +282,7 @@ def _reduced(data: position_events.Reduction) -> _Words:
     return _Words(
         subject=symbol,
         title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
-        f"{data.pnl:+,.2f} {account_currency()} ({percent(data.pnl_pct)})",
+        f"{signed(data.pnl)} {account_currency()} ({percent(data.pnl_pct)})",
         lines=(
             f"{data.side}: {_way(data)} · by {data.reason}",
             *((THEORETICAL_NOTE,) if data.is_theoretical else ()),
@@ -362,7 +363,7 @@ def _day_trades(data: DayTradeStatus) -> _Words:
 def _summary(data: account_events.DaySummary) -> _Words:
     return _Words(
         subject=data.session_date,
-        title=f"📒 {data.session_date}: {data.net_pnl:+,.2f} closed, {data.open_pnl:+,.2f} open",
+        title=f"📒 {data.session_date}: {signed(data.net_pnl)} closed, {signed(data.open_pnl)} open",
         lines=summary_lines(data),
         payload={name: _text(value) for name, value in msgspec.structs.asdict(data).items()} | {"emoji": "📒"},
     )
@@ -373,14 +374,15 @@ def summary_lines(data: account_events.DaySummary) -> tuple[str, ...]:
     extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
     naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
     rest = data.change - data.net_pnl
-    parts = f"closed {data.net_pnl:+,.2f}, what is open and its costs {rest:+,.2f}"
+    parts = f"closed {signed(data.net_pnl)}, what is open and its costs {signed(rest)}"
+    results = results_text(data.wins, data.losses, data.breakeven)
     return (
-        f"{data.entries} entries · {data.round_trips} closed ({results_text(data.wins, data.losses, data.breakeven)})",
+        f"{counted(data.entries, 'entry')} · {data.round_trips} closed ({results})",
         f"Costs {money(data.commission)}",
         extremes,
-        f"{data.open_positions} positions open · {data.approvals_pending} to approve",
+        f"{counted(data.open_positions, 'position')} open · {data.approvals_pending} to approve",
         naked,
-        f"Equity {money(data.equity)} ({data.change:+,.2f} today: {parts})",
+        f"Equity {money(data.equity)} ({signed(data.change)} today: {parts})",
     )
 
 

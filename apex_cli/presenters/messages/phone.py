@@ -8,7 +8,7 @@ from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answered, Closed, EntriesCancelled, Preview, StopsMoved, WorkDone
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.reports.board import Day
 from apex_cli.core.reports.trade_report import TradeReport
@@ -25,6 +25,7 @@ from apex_cli.presenters.approvals import (
 from apex_cli.presenters.history import ratio_figures
 from apex_cli.presenters.messages.message import telegram_html, telegram_pages
 from apex_cli.presenters.messages.notices import summary_lines
+from apex_cli.presenters.orders import order_status
 from apex_cli.presenters.report import headline
 from apex_cli.presenters.screen.blocks import Block
 from apex_cli.presenters.screen.formats import (
@@ -133,7 +134,7 @@ def cancelled_text(done: EntriesCancelled) -> str:
 
 
 def _closed_text(done: Closed) -> str:
-    pnl = f", {done.pnl:+,.2f} ({percent(done.pnl_pct)})" if done.pnl is not None and done.pnl_pct is not None else ""
+    pnl = f", {signed(done.pnl)} ({percent(done.pnl_pct)})" if done.pnl is not None and done.pnl_pct is not None else ""
     left = f", {units(done.remaining)} left" if done.remaining else ""
     at = marked(done.exit_price, is_theoretical=done.is_theoretical)
     return f"{done.symbol} {done.status}: {units(done.quantity)} at {at}{pnl}{left}"
@@ -142,20 +143,22 @@ def _closed_text(done: Closed) -> str:
 def positions_pages(views: Iterable[PositionView], totals: Totals, mode: TradingMode) -> tuple[str, ...]:
     """Return what is held."""
     lines = tuple(line for view in views for line in _position_lines(view))
-    return telegram_pages(f"{totals.positions} open, {totals.pnl:+,.2f} · {mode}", lines or ("Nothing is held.",))
+    return telegram_pages(f"{totals.positions} open, {signed(totals.pnl)} · {mode}", lines or ("Nothing is held.",))
 
 
 def status_html(day: Day) -> str:
     """Return account, day and what is open."""
     equity = DASH if day.equity is None else f"{money(day.equity)} {account_currency()}"
     earned = "" if day.pnl is None else f", today {signed(day.pnl)}"
-    unknown = f"! {day.unknown_orders} orders of unknown outcome: look at /orders" if day.unknown_orders else ""
-    naked = f"! {day.totals.unprotected} positions not fully protected" if day.totals.unprotected else ""
+    unknown = (
+        f"! {counted(day.unknown_orders, 'order')} of unknown outcome: look at /orders" if day.unknown_orders else ""
+    )
+    naked = f"! {counted(day.totals.unprotected, 'position')} not fully protected" if day.totals.unprotected else ""
     lines = (
         f"Trading {day.mode}" + (f": {day.mode_reason}" if day.mode_reason else ""),
         f"Equity {equity}{earned}",
         f"{day.totals.positions} open, {signed(day.totals.pnl)} · {day.pending} to approve",
-        f"{day.entries_today} entries today",
+        f"{counted(day.entries_today, 'entry')} today",
         unknown,
         naked,
         f"As of {moment(day.equity_at)}",
@@ -166,7 +169,7 @@ def status_html(day: Day) -> str:
 def orders_pages(records: Sequence[OrderRecord]) -> tuple[str, ...]:
     """Return what works at the broker."""
     lines = tuple(map(_order_line, records))
-    return telegram_pages(f"{len(records)} working orders", lines or ("None.",))
+    return telegram_pages(counted(len(records), "working order"), lines or ("None.",))
 
 
 def _order_line(record: OrderRecord) -> str:
@@ -175,7 +178,7 @@ def _order_line(record: OrderRecord) -> str:
     stop = "" if order.stop_price is None else f" from {price(order.stop_price)}"
     filled = f", {units(record.filled_quantity)} filled" if record.filled_quantity else ""
     what = f"{order.instrument.key} {order.role.lower()}: {order.side} {units(order.quantity)}"
-    return f"{what}{limit}{stop}{filled}, {record.status.lower()}"
+    return f"{what}{limit}{stop}{filled}, {order_status(record)}"
 
 
 def report_pages(title: str, found: TradeReport) -> tuple[str, ...]:
@@ -201,7 +204,7 @@ def _position_lines(view: PositionView) -> tuple[str, ...]:
     stop = price(view.stop_price) + ("" if view.protected_quantity >= view.quantity else " ⚠️ not fully protected")
     last = marked(view.current_price, is_theoretical=view.is_theoretical)
     return (
-        f"{sign} {view.symbol} {view.side} {units(view.quantity)}: {view.pnl:+,.2f} ({percent(view.pnl_pct)})",
+        f"{sign} {view.symbol} {view.side} {units(view.quantity)}: {signed(view.pnl)} ({percent(view.pnl_pct)})",
         f"{price(view.entry_price)} → {last} · {r_multiple(view.r_multiple)} · stop {stop}",
     )
 
@@ -226,5 +229,5 @@ def day_trades_html(status: DayTradeStatus) -> str:
 
 def summary_html(summary: DaySummary) -> str:
     """Return the day so far."""
-    title = f"📒 {summary.session_date}: {summary.net_pnl:+,.2f} closed, {summary.open_pnl:+,.2f} open"
+    title = f"📒 {summary.session_date}: {signed(summary.net_pnl)} closed, {signed(summary.open_pnl)} open"
     return telegram_html(title, summary_lines(summary))

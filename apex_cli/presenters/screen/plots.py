@@ -11,7 +11,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.presenters.screen.blocks import Tone
 from apex_cli.presenters.screen.formats import clock_time, short_time
 
@@ -69,7 +69,7 @@ def trades_curve(trips: Sequence[RoundTrip]) -> Curve:
     newest = trips[-1].exit_time if trips else None
     times = [short_time(trip.exit_time, newest)[:5] for trip in trips]
     return Curve(
-        title=f"Net P&L of the last {len(trips)} trades, {account_currency()}",
+        title=f"Net P&L of the last {counted(len(trips), 'trade')}, {account_currency()}",
         values=tuple(map(float, sums)),
         labels=(*times[:1], *times),
         empty="no closed trades",

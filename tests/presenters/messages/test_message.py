@@ -23,3 +23,9 @@ def test_a_message_counts_the_lines_that_find_no_room() -> None:
     html = telegram_html("Many", [f"{number:>90}" for number in range(100)])
     assert len(html) <= MOST_CHARACTERS
     assert html.splitlines()[-1] == f"… {100 - (len(html.splitlines()) - 2)} more"
+
+
+def test_a_line_that_is_cut_ends_with_no_half_of_an_escape() -> None:
+    for blanks in range(5):
+        (_, page) = telegram_pages("All", [" " * blanks + "&" * MOST_CHARACTERS])
+        assert page.lstrip().replace("&amp;", "") == ""
