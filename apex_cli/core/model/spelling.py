@@ -23,7 +23,7 @@ from apex_cli.core.model.instrument import (
     make_instrument,
 )
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.vendor_marks import COUNTRIES, LISTED_IN, PREFIXES, Place
+from apex_cli.core.model.vendor_marks import COUNTRIES, LISTED_IN, PREFIXES, TSE, UNTRADED, Place
 from apex_cli.core.model.vendor_marks import SUFFIXES as PLACE_SUFFIXES
 
 
@@ -231,10 +231,15 @@ def in_capitals(text: str) -> str:
 
 def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
     """Return *name* without the marks of vendors, and *hints* with what these say of the security."""
-    name = name.removeprefix("$").removesuffix(" EQUITY")
+    name = _without_equity(name.removeprefix("$"))
     venue, colon, rest = name.partition(":")
+    if venue == TSE:
+        venue = "TYO" if rest[:1].isdigit() else "TSX"
+    if colon and venue in UNTRADED:
+        raise SpellingError(f"{name} is an index or a future, which apex does not trade")
     if colon and rest and venue in PREFIXES:
-        return rest, _placed(name, rest, PREFIXES[venue], hints)
+        bare = rest if PREFIXES[venue].market in PAIR_MARKS else rest.replace("_", ".")  # as in OMXSTO:VOLV_B
+        return bare, _placed(name, bare, PREFIXES[venue], hints)
     if name.endswith("=X") and name[:-2] in CURRENCIES and hints.market_type in {None, MarketType.FOREX}:
         return f"{HOME_CURRENCY}.{name[:-2]}", hints
     wanted = MarketType.EQUITY if hints.market_type in {None, MarketType.OPTIONS} else hints.market_type
@@ -249,10 +254,23 @@ def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
     return name, hints
 
 
+def _without_equity(name: str) -> str:
+    """Return a name as Bloomberg writes it without its last word; the word before it says where it is listed."""
+    bare = name.removesuffix(" EQUITY")
+    root, found, code = bare.rpartition(" ")
+    if bare == name or not (found and code.isalpha() and len(code) == 2):  # noqa: PLR2004 - such a code has two letters
+        return bare
+    if code == "UN":  # New York, and no unit
+        return f"{root} US"
+    if code not in COUNTRIES:
+        raise SpellingError(f"{name}: {code} is no country that is known here")
+    return bare
+
+
 def _listed(root: str, hints: Hints) -> tuple[str, Hints]:
     """Return the underlying of an option without the country that Bloomberg writes behind it, and what that says."""
     underlying, found, country = root.rpartition(" ")
-    place = COUNTRIES.get(country) if found else None
+    place = COUNTRIES.get("US" if country == "UN" else country) if found else None
     if place is None and len(country) > 1 and found:
         raise SpellingError(f"{root} is no underlying: {country} is no country that is known here")
     return (root, hints) if place is None else (underlying, _placed(root, underlying, place, hints))
@@ -280,7 +298,7 @@ def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
     return replace(hints, market_type=market, currency="" if currency == HOME_CURRENCY else currency)
 
 
-_FUTURE = r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|.+[./ _-](?:PERP|SWAP)|[A-Z]{1,3}[FGHJKMNQUVXZ]\d{1,2}"
+_FUTURE = r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|(?:.+[./ _-]|.+USD[TC]?)(?:PERP|SWAP)|[A-Z]{1,3}[FGHJKMNQUVXZ]\d{1,2}"
 
 
 def _refuse_future(name: str, hints: Hints) -> None:
@@ -559,7 +577,7 @@ def _stock(name: str) -> Instrument:
     parts = re.split(_PARTS, name)
     root, rest = parts[0], [part for part in parts[1:] if part]
     suffix = "".join(rest)
-    pair = _pair_in(root) if rest else None
+    pair = _pair_in(root) if name != root else _pair_in(name[:6]) if len(name) > len("EURUSD") else None
     if pair is not None:
         raise SpellingError(f"{name} looks like {pair.symbol} with a mark that is not known here; name {pair.symbol}")
     if rest:

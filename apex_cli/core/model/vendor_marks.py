@@ -66,7 +66,18 @@ PREFIXES = {
     ),
     **_places({"": "FX FX_IDC OANDA FXCM FOREXCOM IDC SAXO C"}, Place(MarketType.FOREX, ())),
 }
-"""Before a colon, as TradingView, Google and Polygon write it; TSE is Tokyo for one and Toronto for another."""
+"""Before a colon, as TradingView, Google and Polygon write it."""
+
+TSE = "TSE"
+"""Tokyo for TradingView, where tickers begin with a digit, and Toronto for Google."""
+
+UNTRADED = frozenset(
+    """
+    TVC INDEX INDEXSP INDEXDJX INDEXNASDAQ SP DJ CME CME_MINI CBOT CBOT_MINI COMEX COMEX_MINI NYMEX NYMEX_MINI EUREX
+    ICEUS ICEEUR
+    """.split()  # noqa: SIM905 - one word a place
+)
+"""Before a colon: indexes, futures and what is quoted by no exchange."""
 
 SUFFIXES = {
     **_places(
@@ -103,7 +114,7 @@ SUFFIXES = {
 COUNTRIES = {
     **_places(
         {
-            "USD": "US",
+            "USD": "US UA UP UQ UR UV UW",
             "EUR": "GY GR FP NA IM SM BB FH AV ID",
             "CHF": "SW SE",
             "SEK": "SS",

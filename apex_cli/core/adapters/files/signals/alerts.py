@@ -18,7 +18,7 @@ from apex_cli.core.market.calendar import FRIDAY, SATURDAY
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
-from apex_cli.core.model.vendor_marks import PREFIXES
+from apex_cli.core.model.vendor_marks import PREFIXES, TSE, UNTRADED
 from apex_cli.core.text.cells import (
     decimal_proof,
     find_decimals,
@@ -448,7 +448,7 @@ class _Translator:
             self.fields[name] = _action(value)
         elif name == "symbol" and isinstance(value, str):
             bare = re.sub(_EXCHANGE, "", value.strip(), count=1, flags=re.IGNORECASE)
-            is_known = value.strip().partition(":")[0].upper() in PREFIXES
+            is_known = value.strip().partition(":")[0].upper() in {*PREFIXES, *UNTRADED, TSE}
             self.fields[name] = value.strip() if is_known else bare
             if re.fullmatch(_PERPETUAL, bare, re.IGNORECASE):
                 message = f"{shown(bare)} is a perpetual contract, and no coin"
