@@ -29,7 +29,7 @@ def load_part(
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
     from apex_cli.core.adapters.plugins import load_class
-    from apex_cli.core.signals.plugin_limits import LeftOutError
+    from apex_cli.core.signals.plugin_limits import LeftOutError, described
 
     base = settings.source.parent if settings.source is not None else None
     try:
@@ -38,7 +38,7 @@ def load_part(
         raise
     except Exception as error:
         is_ours = isinstance(error, LeftOutError | ApexError)
-        what = str(error).rstrip(".") if is_ours else f"{type(error).__name__}: {error}"
+        what = str(error).rstrip(".") if is_ours else described(error)
         raise ConfigError(
             "config_invalid", f"{key}: {name} cannot be made: {what}.", hint=f"Correct it, or take it out of {key}."
         ) from error

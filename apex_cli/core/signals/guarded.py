@@ -16,7 +16,7 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
 from apex_cli.core.signals.context import Once, PipelineContext
-from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits
+from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits, described
 
 _END = object()
 
@@ -43,7 +43,7 @@ class GuardedStage:
             self._left_out = f"{error}, and is left out from now on"
             return self._failed(signal, self._left_out)
         except Exception as error:  # noqa: BLE001 - a step may be anybody's code
-            return self._failed(signal, f"{type(error).__name__}: {error}")
+            return self._failed(signal, described(error))
         if isinstance(answer, Reason) or (isinstance(answer, Signal) and answer.signal_id == signal.signal_id):
             return answer
         return self._failed(signal, f"it returned {type(answer).__name__} instead of the signal or a reason")
@@ -59,7 +59,7 @@ class GuardedStage:
             self._left_out = f"{error}, and is left out from now on"
             self._say(f"failed: {self._left_out}")
         except Exception as error:  # noqa: BLE001 - a step may be anybody's code
-            self._say(f"failed on what is due: {type(error).__name__}: {error}")
+            self._say(f"failed on what is due: {described(error)}")
 
     def _failed(self, signal: Signal, what: str) -> Signal | Reason:
         reason = self._say(f"failed on {signal.symbol}: {what}", what)
@@ -125,7 +125,7 @@ class GuardedSource:
             self._is_left_out = True
             self._failed(f"{error}, and is left out from now on")
         except Exception as error:  # noqa: BLE001 - a scanner may be anybody's code
-            self._failed(f"{type(error).__name__}: {error}")
+            self._failed(described(error))
         return _END
 
     def _failed(self, what: str) -> None:

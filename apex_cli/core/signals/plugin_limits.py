@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from decimal import getcontext, setcontext
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -35,8 +36,11 @@ MOST_SAID = 20_000
 """Characters that steps and scanners may print in one run."""
 
 MOST_RECURSION = 20_000
+MOST_TOLD = 500
+"""Characters of the text of an error that are shown."""
 
 _PAGE = 4096
+OUTPUT, ERRORS = 1, 2
 
 
 class OverrunError(BaseException):
@@ -62,7 +66,7 @@ class Limits:
 
         Raises:
             LeftOutError: it took too long or too much.
-            Exception: what it raised; ``SystemExit`` as a RuntimeError.
+            Exception: what it raised; what is none, such as ``SystemExit`` or a cancellation, as a RuntimeError.
         """
         driven = _Driven(start, self)
         task = asyncio.ensure_future(driven.result())
@@ -82,13 +86,10 @@ class Limits:
 
         Raises:
             LeftOutError: it took too long or too much.
-            Exception: what it raised; ``SystemExit`` as a RuntimeError.
+            Exception: what it raised; what is none, such as ``SystemExit`` or a cancellation, as a RuntimeError.
         """
         with self._translated(), self.bounded(self.time_s):
-            try:
-                return work()
-            except GeneratorExit:
-                raise _wants_to_end("GeneratorExit") from None
+            return _kept(work)
 
     def call_each(self, works: Iterable[Callable[[], T]]) -> list[T | Exception]:
         """Return the result of each of *works*, or what it raised; each has the whole time.
@@ -117,8 +118,6 @@ class Limits:
             raise self._too_long() from None
         except MemoryError:
             raise LeftOutError("it takes more memory than a step may") from None
-        except SystemExit as error:
-            raise _wants_to_end(f"SystemExit: {error}") from None
 
     def _too_long(self) -> LeftOutError:
         return LeftOutError(f"it did not answer within {self.time_s:g} s")
@@ -127,8 +126,8 @@ class Limits:
         """Bound the block, which does not await: OverrunError after *left_s* seconds, MemoryError beyond the memory.
 
         The time is kept by an alarm, which only the main thread of a process has. Blocks inside each other are
-        bounded by the outer one. What the block prints goes to standard error, as much of it as may be read, and it
-        cannot end the process.
+        bounded by the outer one. What the block prints goes to standard error, as much of it as may be read, also what
+        programs that it starts print. It cannot end the process, and how it rounds decimals is its own matter.
         """
         if self._is_running or not _has_alarm():
             return nullcontext()
@@ -141,7 +140,18 @@ class _Bound:
     A class, whose code and nothing else runs between the step's and its end: the alarm spares it, see ``_ring``.
     """
 
-    __slots__ = ("_before", "_exit", "_left_s", "_limits", "_memory", "_recursion", "_set_recursion", "_streams")
+    __slots__ = (
+        "_before",
+        "_decimals",
+        "_exit",
+        "_left_s",
+        "_limits",
+        "_memory",
+        "_output",
+        "_recursion",
+        "_set_recursion",
+        "_streams",
+    )
 
     def __init__(self, limits: Limits, left_s: float) -> None:
         self._limits = limits
@@ -153,6 +163,9 @@ class _Bound:
         self._recursion, self._set_recursion = sys.getrecursionlimit(), sys.setrecursionlimit
         self._before = process_signal.signal(process_signal.SIGALRM, self._ring)
         self._memory = None
+        self._decimals = getcontext()
+        setcontext(self._decimals.copy())
+        self._output = _output_aside()
         limits._is_running = True  # noqa: SLF001 - its other half
         try:
             self._memory = _lower_memory(limits._memory)  # noqa: SLF001 - its other half
@@ -174,6 +187,10 @@ class _Bound:
         process_signal.signal(process_signal.SIGALRM, self._before or process_signal.SIG_DFL)
         sys.stdout, sys.stderr = self._streams
         os._exit = self._exit
+        setcontext(self._decimals)
+        if self._output is not None:
+            os.dup2(self._output, OUTPUT)
+            os.close(self._output)
         if self._memory is not None:
             resource.setrlimit(resource.RLIMIT_AS, self._memory)
         sys.setrecursionlimit = self._set_recursion
@@ -239,23 +256,54 @@ def _set_recursion(set_limit: Callable[[int], None], limit: int) -> None:
 def _attempted(work: Callable[[], T]) -> T | Exception:
     """Return the result of *work*, or what it raised; what ends its time or memory passes through."""
     try:
-        return work()
+        return _kept(work)
     except MemoryError:
         raise
-    except SystemExit as error:
-        return _wants_to_end(f"SystemExit: {error}")
-    except GeneratorExit:
-        return _wants_to_end("GeneratorExit")
     except Exception as error:  # noqa: BLE001 - it may be anybody's code
         return error
 
 
-def _wants_to_end(how: str) -> RuntimeError:
-    return RuntimeError(f"it tried to end apex ({how})")
+def _kept(work: Callable[[], T]) -> T:
+    """Return the result of *work*: what it raises beyond its time and Ctrl-C is an ``Exception``."""
+    try:
+        return work()
+    except (Exception, OverrunError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - it may be anybody's code
+        raise RuntimeError(f"it tried to end apex ({described(error)})") from None
+
+
+def described(error: BaseException) -> str:
+    """Return the kind and the text of what somebody's code raised; its text may fail, too, or be long.
+
+    >>> described(ValueError("no such column"))
+    'ValueError: no such column'
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it may be anybody's code
+        text = ""
+    text = text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _has_alarm() -> bool:
     return hasattr(process_signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _output_aside() -> int | None:
+    """Point the descriptor of standard output at standard error; return where it pointed, None where it stays.
+
+    A terminal shows both anyway.
+    """
+    if os.isatty(OUTPUT):
+        return None
+    try:
+        before = os.dup(OUTPUT)
+        os.dup2(ERRORS, OUTPUT)
+    except OSError:  # one of them is closed
+        return None
+    return before
 
 
 def _lower_memory(extra: int | None) -> tuple[int, int] | None:
@@ -313,14 +361,11 @@ class _Driven:
         error: BaseException | None = None
         while True:
             thrown, error = error, None
+            step = partial(steps.send, None) if thrown is None else partial(steps.throw, thrown)
             try:
-                wanted = self._bounded(partial(steps.send, None) if thrown is None else partial(steps.throw, thrown))
+                wanted = self._bounded(step if isinstance(thrown, GeneratorExit) else partial(_kept, step))
             except StopIteration as end:
                 return end.value
-            except GeneratorExit:
-                if isinstance(thrown, GeneratorExit):
-                    raise
-                raise _wants_to_end("GeneratorExit") from None
             try:
                 yield wanted
             except BaseException as raised:

@@ -20,7 +20,7 @@ from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, SignalBatch
 from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import PipelineContext
-from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits
+from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits, described
 from apex_cli.core.signals.prefetch import NOT_FETCHED
 from apex_cli.core.signals.strategy import Context, OnBar, Signal, give_arrays, has_arrays
 
@@ -221,7 +221,7 @@ class StrategySource:
             what = f"{answer}, and is left out from now on"
         elif isinstance(answer, Exception):
             hint = f" {answer.hint}" if isinstance(answer, ApexError) and answer.hint else ""
-            what = f"{type(answer).__name__}: {answer}{hint}"
+            what = f"{described(answer)}{hint}"
         message = f"The strategy {self.name} failed on {symbol} at the bar that ended {_minute(end)} UTC: {what}."
         self._say(Reason(code="strategy_failed", message=message), f"{symbol} {what}")
 

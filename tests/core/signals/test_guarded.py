@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal, getcontext
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,32 @@ async def crashes() -> None:
     raise ValueError("no such luck")
 
 
+async def is_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+async def waits_for_what_was_cancelled() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+async def raises_what_is_no_exception() -> None:
+    class Over(BaseException):
+        pass
+
+    raise Over
+
+
+async def raises_what_cannot_be_told() -> None:
+    class Mute(Exception):  # noqa: N818 - no error of ours
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    raise Mute
+
+
 SILENT = [sleeps, sleeps_and_catches_everything, blocks, loops, loops_after_waiting]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="alarms")
 
@@ -197,6 +224,10 @@ ENDING = [
     falls,
     falls_without_end,
     crashes,
+    is_cancelled,
+    waits_for_what_was_cancelled,
+    raises_what_is_no_exception,
+    raises_what_cannot_be_told,
 ]
 
 
@@ -208,6 +239,14 @@ def test_a_step_that_crashes_or_ends_apex_is_asked_again(body: Callable[[], Any]
     assert step.asked == 2
     assert reported
     assert "mine failed" in reported[0].message
+
+
+def test_the_text_of_an_error_is_shown_as_far_as_it_can_be_read() -> None:
+    async def shouts() -> None:
+        raise ValueError("no" * 10_000)
+
+    _, reported = asked(Step(shouts), times=1, most_s=LONG_S)
+    assert reported[0].message == f"The step mine failed on S0: ValueError: {'no' * 250}…."
 
 
 def test_after_a_step_everything_is_as_it_was() -> None:
@@ -245,6 +284,26 @@ def test_a_thread_of_ours_can_end_the_process_while_a_step_hangs() -> None:
     )
     here = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False, timeout=50).returncode == 9
+
+
+def test_what_programs_of_a_step_print_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    async def prints() -> None:
+        subprocess.run(["echo", "to you"], check=True)  # noqa: ASYNC221 - a step that never awaits
+        os.write(1, b"and to you")
+
+    asked(Step(prints), times=1, most_s=LONG_S)
+    os.write(1, b"ours")
+    assert capfd.readouterr() == ("ours", "to you\nand to you")
+
+
+def test_how_a_step_rounds_decimals_changes_nobody_elses_money() -> None:
+    async def rounds() -> None:
+        getcontext().prec = 2
+        await asyncio.sleep(0)
+        getcontext().prec = 1
+
+    asked(Step(rounds), most_s=LONG_S)
+    assert Decimal(1) / 3 == Decimal("0.3333333333333333333333333333")
 
 
 def test_what_a_step_prints_goes_to_standard_error_and_not_without_end(capsys: pytest.CaptureFixture[str]) -> None:
