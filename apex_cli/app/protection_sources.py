@@ -96,9 +96,12 @@ def _events(settings: Settings) -> Events | None:
 
 
 def _by_symbol(read: Callable[[Path], Iterable[CalendarEvent]], path: Path) -> Mapping[str, list[CalendarEvent]]:
+    from apex_cli.core.model.spelling import canonical_tickers
+
     found: dict[str, list[CalendarEvent]] = {}
     for event in read(path):
-        found.setdefault(event.symbol, []).append(event)
+        for name in canonical_tickers(event.symbol) if event.symbol else ("",):
+            found.setdefault(name, []).append(event)
     return found
 
 

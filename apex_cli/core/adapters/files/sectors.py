@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apex_cli.core.adapters.files.named_file import read_text_file
-from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.model.spelling import canonical_tickers
 from apex_cli.core.text.problems import Problems
 from apex_cli.core.text.table_reader import named_rows
 from apex_cli.core.text.yaml_text import YamlProblem, parse_yaml
@@ -28,13 +28,16 @@ def read_sectors(path: Path) -> dict[str, str]:
     pairs_in = _of_yaml if path.suffix.lower() in YAML_ENDINGS else _of_csv
     found: dict[str, str] = {}
     for where, symbol, sector in pairs_in(path, text, problems):
-        name = canonical_ticker(symbol)
+        names = canonical_tickers(symbol)
+        name = names[0]
         if not symbol or not sector:
             problems.add(where, f"{'symbol' if not symbol else 'sector'} is empty")
         elif len(sector) > LONGEST or not sector.isprintable():
             problems.add(where, f"the sector of {name} is no name of up to {LONGEST} characters")
         elif found.setdefault(name, sector) != sector:
             problems.add(where, f"{name} is in {found[name]} and in {sector}")
+        else:
+            found.update(dict.fromkeys(names, sector))
     problems.stop("sectors_invalid", hint="Correct the lines.", details={"file": str(path)})
     return found
 

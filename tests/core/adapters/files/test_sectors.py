@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.app.protection_sources import WatchedFile
+from apex_cli.app.protection_sources import WatchedFile, make_protection_sources
 from apex_cli.core.adapters.files.sectors import read_sectors
 from apex_cli.core.errors import InputError
+from apex_cli.settings.load import load_settings
 
 
 def written(folder: Path, text: str, name: str = "sectors.csv") -> Path:
@@ -22,6 +23,17 @@ def test_a_table_and_a_mapping_say_the_same(tmp_path: Path) -> None:
     found = read_sectors(table)
     assert found == read_sectors(mapping)
     assert (found["AAPL"], found["BRK.B"]) == ("technology", "finance")
+
+
+def test_a_stock_in_pounds_or_in_pence_has_its_sector_and_its_events(tmp_path: Path) -> None:
+    assert read_sectors(written(tmp_path, "VOD.L: telecom\n", "a.yaml")) == {"VOD@GBP": "telecom", "VOD@GBX": "telecom"}
+    calendar = written(tmp_path, "symbol,date,kind\nVOD.L,2026-11-17,earnings\n", "events.csv")
+    (tmp_path / "config.yaml").write_text(f"protections: {{blackout: {{files: [{calendar}]}}}}\n")
+    sources = make_protection_sources(load_settings(tmp_path / "config.yaml", environ={}, cwd=tmp_path), None)
+    assert sources is not None
+    assert sources.events is not None
+    for name in ("VOD@GBX", "VOD@GBP"):
+        assert [event.kind for event in sources.events(frozenset({name, "VOD"}))] == ["earnings"]
 
 
 @pytest.mark.parametrize(
