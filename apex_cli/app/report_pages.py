@@ -70,9 +70,9 @@ def replay_page(found: ReplayReport, settings: Settings, options: ReplayOptions,
     Raises:
         InputError: there are no bars of *benchmark*.
     """
-    from apex_cli.app.replayer import open_replay_bars
+    from apex_cli.app.replayer import bars_of
 
-    bars = open_replay_bars(options.bars_dir, settings.prices)
+    bars = bars_of(settings, options)
     alone = found.symbols[0] if len(found.symbols) == 1 else ""
     symbol = _benchmark(benchmark, bars) or alone
     sheet = make_tearsheet(found.trades, found.plans, found.values, bars, symbol)

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.app.replayer import ReplayOptions, replay
+from apex_cli.app.report_pages import replay_page
 from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import InputError
@@ -60,6 +61,12 @@ def test_a_split_is_no_fall(tmp_path: Path) -> None:
     report = replay(FREE, options)
     assert [(held.quantity, held.entry_price, held.pnl) for held in report.open_positions] == [(3, 50, 0)]
     assert not any("split" in problem for problem in report.problems)
+
+
+def test_a_page_draws_a_trade_on_the_bars_that_it_was_replayed_on(tmp_path: Path) -> None:
+    options = write(tmp_path, "100 100 50 80 80", "AAA,2004-03-03,split,2:1\n", LONG)
+    page = replay_page(replay(FREE, options), FREE, options, None)
+    assert "On the way +0.00 R to +3.00 R." in page
 
 
 @pytest.mark.parametrize(
