@@ -21,7 +21,7 @@ from apex_cli.core.adapters.simulated.book_file import SimulatedBook
 from apex_cli.core.adapters.state.journal import encode_event
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import STOP_TYPES, OrderRole, OrderStatus
+from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.ledger import fold
@@ -67,7 +67,7 @@ def effective_exits(book: SimulatedBook, *, stops_only: bool = False) -> dict[tu
         terms = row.order
         if row.status is not OrderStatus.WORKING or terms.role is OrderRole.ENTRY or not row.rank:
             continue
-        if stops_only and terms.order_type not in STOP_TYPES:
+        if stops_only and not terms.order_type.is_stop:
             continue
         is_grouped = terms.parent_id is not None or terms.oca_group is not None
         name = terms.oca_group or (f"{terms.parent_id}/{terms.tranche}" if is_grouped else terms.client_order_id)

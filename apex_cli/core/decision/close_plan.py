@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.brackets import ExitChanges, exits_for_remaining
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole
 
 NEAR = Decimal("0.005")
 """Part of the price: an exit that is nearer to it could fill while a message is on its way to the broker."""
@@ -102,7 +102,7 @@ def _group_to_join(
 
 
 def _covered(legs: Iterable[OrderRecord]) -> Decimal:
-    return max((leg.open_quantity for leg in legs if leg.order.order_type in STOP_TYPES), default=Decimal(0))
+    return max((leg.open_quantity for leg in legs if leg.order.order_type.is_stop), default=Decimal(0))
 
 
 def _may_fill(record: OrderRecord, price: Price) -> bool:
@@ -124,8 +124,8 @@ def stops_to_stand_in(changes: ExitChanges, refused: Mapping[str, str]) -> tuple
         changes: what shrinks; targets were asked for already.
         refused: why the broker refused a change, by client order id.
     """
-    tried = {o.oca_group for o in changes.shrink if o.order_type not in STOP_TYPES and o.client_order_id not in refused}
-    stops = [order for order in changes.shrink if order.order_type in STOP_TYPES]
+    tried = {o.oca_group for o in changes.shrink if not o.order_type.is_stop and o.client_order_id not in refused}
+    stops = [order for order in changes.shrink if order.order_type.is_stop]
     return tuple(order for order in stops if order.oca_group is not None and order.oca_group not in tried)
 
 

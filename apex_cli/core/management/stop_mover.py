@@ -13,7 +13,7 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.order_manager import Orders
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.request import StopRequest, StopsMoved
@@ -113,7 +113,7 @@ def movable_stops(position: Position, records: Iterable[OrderRecord]) -> tuple[O
         raise OutcomeUnknownError("order_unknown", f"{key}: the outcome of {unsure} is unknown.", hint=hint)
     side = position.side.closed_by
     working = (r for r in records if r.status is OrderStatus.WORKING and r.order.side is side)
-    stops = tuple(r for r in working if r.order.order_type in STOP_TYPES and r.order.stop_price is not None)
+    stops = tuple(r for r in working if r.order.order_type.is_stop and r.order.stop_price is not None)
     if not stops:
         hint = "apex reconcile --repair puts a stop back."
         raise RefusedError("no_stop", f"{key} has no working stop to move.", hint=hint)

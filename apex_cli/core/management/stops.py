@@ -16,7 +16,7 @@ from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import ZERO, Price, Quantity, ceil_to_step
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.managed_by import Gain, gain_of, is_tighter
@@ -95,7 +95,7 @@ def _change_of(  # noqa: PLR0917 - private, called once
     skip: int,
 ) -> StopChange | None:
     """Return the next step for the stop among *legs*, which share an OCA group."""
-    working = [leg for leg in legs if leg.status is OrderStatus.WORKING and leg.order.order_type in STOP_TYPES]
+    working = [leg for leg in legs if leg.status is OrderStatus.WORKING and leg.order.order_type.is_stop]
     trail = next((leg for leg in working if leg.order.order_type.row.trails), None)
     plain = next((leg for leg in working if leg is not trail), None)
     stop = plain or trail

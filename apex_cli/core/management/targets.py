@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id, own_group
@@ -60,7 +60,7 @@ def _of_other_tranches(position: Position, bracket: BracketRecord, records: Sequ
 
 def _stands_in_alone(name: str, legs: Sequence[OrderRecord]) -> bool:
     stop = legs[0]
-    is_stop = stop.status is OrderStatus.WORKING and stop.order.order_type in STOP_TYPES
+    is_stop = stop.status is OrderStatus.WORKING and stop.order.order_type.is_stop
     return len(legs) == 1 and is_stop and name == own_group(stop.order.client_order_id)
 
 
@@ -70,7 +70,7 @@ def _unreached(records: Iterable[OrderRecord]) -> list[OrderRecord]:
 
 def _was_taken(target: OrderRecord, legs: Iterable[OrderRecord]) -> bool:
     """Return whether the broker ended a target with its stop, though neither of them has filled."""
-    return all(_has_given_way(r) for r in legs if r.order.order_type in STOP_TYPES) and _has_given_way(target)
+    return all(_has_given_way(r) for r in legs if r.order.order_type.is_stop) and _has_given_way(target)
 
 
 def _nearest_given_up(position: Position, records: Iterable[OrderRecord]) -> Price | None:
@@ -86,9 +86,9 @@ def _has_given_way(target: OrderRecord) -> bool:
 
 def _bereft_stop(legs: Sequence[OrderRecord]) -> OrderRecord | None:
     """Return the working stop among *legs* when its limit close has expired and nothing stands in for it."""
-    stop = next((r for r in legs if r.status is OrderStatus.WORKING and r.order.order_type in STOP_TYPES), None)
+    stop = next((r for r in legs if r.status is OrderStatus.WORKING and r.order.order_type.is_stop), None)
     expired = [r.created_at for r in legs if r.order.role is OrderRole.CLOSE and r.status is OrderStatus.EXPIRED]
-    others = any(r.is_open for r in legs if r.order.order_type not in STOP_TYPES)
+    others = any(r.is_open for r in legs if not r.order.order_type.is_stop)
     targets = [r for r in legs if r.order.role is OrderRole.TARGET and r.status is not OrderStatus.NEVER_SENT]
     is_bereft = (
         bool(expired) and not others and all(_has_given_way(r) and r.created_at <= max(expired) for r in targets)

@@ -84,12 +84,14 @@ class OrderType(StrEnum):
     """How an order meets the price: the table of order types, one row each."""
 
     row: OrderTypeRow
+    is_stop: bool
+    """True when it waits for the price to turn against it: what protects a position."""
 
     def __new__(cls, value: str, row: OrderTypeRow) -> Self:
         """Make a member that carries its row."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.row = row
+        member.row, member.is_stop = row, row.meets.is_stop
         return member
 
     MARKET = "MARKET", OrderTypeRow(wire=Wire("MKT"), meets=Meets.AT_ONCE)
@@ -119,14 +121,6 @@ class OrderType(StrEnum):
         OrderTypeRow(wire=Wire("LMT", algo="Adaptive"), meets=Meets.AT_LIMIT, needs_limit=True),
     )
 
-    @property
-    def is_stop(self) -> bool:
-        """True when it waits for the price to turn against it: what protects a position."""
-        return self.row.meets.is_stop
-
-
-STOP_TYPES = frozenset(kind for kind in OrderType if kind.is_stop)
-"""What protects a position."""
 
 _BY_WIRE = {kind.row.wire: kind for kind in OrderType}
 

@@ -12,7 +12,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import STOP_TYPES, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.wording import decimals
@@ -113,7 +113,7 @@ def managed_by(
     stops = [
         r.order
         for r in orders
-        if r.status is OrderStatus.WORKING and r.order.order_type in STOP_TYPES and r.order.role is not OrderRole.ENTRY
+        if r.status is OrderStatus.WORKING and r.order.order_type.is_stop and r.order.role is not OrderRole.ENTRY
     ]
     amounts = [stop.trail_amount for stop in stops if stop.order_type.row.trails and stop.trail_amount]
     triggers = [stop.stop_price for stop in stops if stop.stop_price is not None]

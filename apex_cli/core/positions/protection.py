@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from apex_cli.core.market.ticks import limit_beyond
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.records import BracketRecord, PositionRecord
@@ -61,7 +61,7 @@ def _working_exits(position: Position, orders: Iterable[OrderRecord]) -> list[Or
 
 
 def _stops_among(exits: Iterable[OrderRecord]) -> list[OrderRecord]:
-    return [r for r in exits if r.order.order_type in STOP_TYPES and r.order.role is not OrderRole.ENTRY]
+    return [r for r in exits if r.order.order_type.is_stop and r.order.role is not OrderRole.ENTRY]
 
 
 def _covered(position: Position, stops: Iterable[OrderRecord]) -> Quantity:
@@ -144,7 +144,7 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
         stops.append(stop if oca_group is None else replace(stop, oca_group=oca_group))
 
     for name, legs in groups.items():
-        protecting = [leg for leg in legs if leg.order.order_type in STOP_TYPES]
+        protecting = [leg for leg in legs if leg.order.order_type.is_stop]
         missing = min(gap, _size(legs) - _size(protecting))
         if missing <= ZERO or legs[0].order.oca_group is None:
             continue

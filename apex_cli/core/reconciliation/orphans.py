@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.broker_events import BrokerOrder, BrokerSnapshot
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, TimeInForce
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.positions.protection import unprotected_quantity
@@ -41,7 +41,7 @@ def orphans(
     One that is the only protection of something held is taken over, with its OCA partner; the others are cancelled.
     """
     rows = [(name, order) for name, works in ledgers.working.items() for order in works if _is_orphan(records, name)]
-    stops_first = sorted(rows, key=lambda row: row[1].order_type not in STOP_TYPES)
+    stops_first = sorted(rows, key=lambda row: row[1].order_type is None or not row[1].order_type.is_stop)
     return tuple(_orphan(records, held, reported, order, name, now) for name, order in stops_first)
 
 
@@ -101,7 +101,7 @@ def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: M
     """Return whether *adopted* is a stop for something held that no stop of ours covers."""
     order = adopted.order
     position = held.get(order.instrument.key)
-    if position is None or order.order_type not in STOP_TYPES or order.side is not position.side.closed_by:
+    if position is None or not order.order_type.is_stop or order.side is not position.side.closed_by:
         return False
     same = [r for r in records.values() if r.order.instrument.key == order.instrument.key]
     return unprotected_quantity(position, same) > ZERO
