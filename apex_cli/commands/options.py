@@ -147,7 +147,7 @@ BenchmarkOption = Annotated[
 AccountOption = Annotated[str | None, option("ID", "The account that counts, where a file holds several.")]
 
 LIVE = Annotated[
-    bool, flag("Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1.", "--live")
+    bool, flag("Allow orders to a live account, where the mode of the broker is live. Also: APEX_LIVE=1.", "--live")
 ]
 CONFIG = Annotated[
     Path | None,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.account import AccountKind
 from apex_cli.core.text.fields import Field, fields_of, is_section
 from apex_cli.settings.brokers import BrokerName, BrokerSettings
+from apex_cli.settings.reference import field_docstrings
 from apex_cli.settings.sections import Settings, StateSettings
 from apex_cli.settings.validation import TOP, build_settings
 
@@ -29,6 +31,11 @@ def test_every_broker_has_a_row_and_a_section_of_the_settings(name: BrokerName) 
     for part in row.section.split("."):
         assert is_section(fields[part].kind)
         fields = fields_of(fields[part].kind)
+
+
+def test_the_reference_configuration_names_every_broker() -> None:
+    words = set(re.findall(r"[a-z]+", field_docstrings(BrokerSettings)["name"]))
+    assert {name.value for name in BrokerName} <= words
 
 
 def test_the_configuration_chooses_the_broker(tmp_path: Path) -> None:
