@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.link import NO_ANSWER, REFUSED, Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.securities import SMART, contract_fields, instrument_of, parts_of_unit, require_units
+from apex_cli.core.adapters.ib.security_register import SecurityRegister
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
@@ -67,10 +67,10 @@ MOST_CANDIDATES = 5
 class Catalog:
     """Asks once for each security and remembers."""
 
-    def __init__(self, link: Link, register: Register | None) -> None:
+    def __init__(self, link: Link, register: SecurityRegister | None) -> None:
         """Ask over *link*; *register* says which security of ours a contract is."""
         self._link = link
-        self._register = register or Register()
+        self._register = register or SecurityRegister()
         self._details: dict[str, Any] = {}
         self._rules: dict[int, tuple[Band, ...]] = {}
 

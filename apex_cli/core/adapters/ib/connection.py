@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from apex_cli.core.adapters.ib.catalog import Catalog
 from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
-from apex_cli.core.adapters.ib.order_register import Register
+from apex_cli.core.adapters.ib.security_register import SecurityRegister
 from apex_cli.core.adapters.ib.survey import Survey, survey
 from apex_cli.core.adapters.ib.tracker import Tracker, no_name
 from apex_cli.core.errors import ApexError, BrokerError, StateError
@@ -59,7 +59,7 @@ class IbConnection:
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self.register = Register(known, held)
+        self.register = SecurityRegister(known, held)
         self.tracker = Tracker(clock.now, is_ours, self.register, name_of)
         self.connections = 0
         """How often a connection was made."""

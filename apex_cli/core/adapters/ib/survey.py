@@ -14,8 +14,8 @@ from apex_cli.core.adapters.ib.callbacks import OpenOrder, StatusWord, Word
 from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
-from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.securities import SMART, instrument_of, parts_of_unit
+from apex_cli.core.adapters.ib.security_register import SecurityRegister
 from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
 from apex_cli.core.errors import BrokerError
@@ -157,7 +157,7 @@ async def survey(link: Link, tracker: Tracker, *, is_partial: bool) -> Survey:
     )
 
 
-async def _learn_units(link: Link, register: Register, listed: Iterable[Instrument]) -> None:
+async def _learn_units(link: Link, register: SecurityRegister, listed: Iterable[Instrument]) -> None:
     """Ask of stocks that may be quoted in hundredths of their currency whether they are; once for each."""
     for each in listed:
         minor = MINOR_OF.get(each.currency)
@@ -221,7 +221,7 @@ def _filled(heard: Iterable[Word]) -> dict[int, Quantity]:
     return {word.perm_id: word.filled for word in heard if isinstance(word, StatusWord)}
 
 
-def holdings_of(positions: Iterable[IbPosition], account: str, register: Register) -> tuple[Holding, ...]:
+def holdings_of(positions: Iterable[IbPosition], account: str, register: SecurityRegister) -> tuple[Holding, ...]:
     """Return what *account* holds."""
     held = []
     for position in positions:

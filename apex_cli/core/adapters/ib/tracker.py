@@ -23,8 +23,8 @@ from apex_cli.core.adapters.ib.callbacks import (
     Word,
 )
 from apex_cli.core.adapters.ib.known_order import Known
-from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
+from apex_cli.core.adapters.ib.security_register import SecurityRegister
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity
@@ -61,7 +61,7 @@ class Tracker:
         self,
         now: Callable[[], datetime],
         is_ours: Callable[[str], bool] | None = None,
-        register: Register | None = None,
+        register: SecurityRegister | None = None,
         name_of: Callable[[str], str] = no_name,
     ) -> None:
         """Know nothing yet.
@@ -74,7 +74,7 @@ class Tracker:
             name_of: returns our name of an order by the broker's number, empty where our books do not know it.
         """
         self._name_of = name_of
-        self.register = register or Register()
+        self.register = register or SecurityRegister()
         self._now = now
         self.is_ours = is_ours or looks_like_ours
         self.client_id = -1

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from apex_cli.core.model.instrument import Instrument
 
 
-class Register:
+class SecurityRegister:
     """Binds securities to the broker's numbers, and keeps what is bound.
 
     A ticker that was renamed stays the security under which it was bought. Two securities with one ticker never share
