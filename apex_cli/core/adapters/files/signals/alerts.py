@@ -35,7 +35,7 @@ from apex_cli.core.text.cells import (
 from apex_cli.core.text.problems import shown
 from apex_cli.core.text.text_table import plain_name
 
-CONFIDENCE = ("confidence", "conf", "probability", "conviction")
+CONFIDENCE = ("confidence", "conf", "probability", "winprobability", "conviction")
 PERCENT = ("%", "pct", "percent", "percentage")
 """How the name of a column ends that holds percentages."""
 
@@ -61,7 +61,11 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
         )),
     ),
     "target_prices": ("targetprices", "targets", "takeprofits", "tps"),
-    "confidence": (*CONFIDENCE, *(f"{word}{unit}" for word in CONFIDENCE for unit in PERCENT)),
+    "confidence": (
+        *CONFIDENCE,
+        *(f"{word}{between}{unit}" for word in CONFIDENCE for between in ("", "in") for unit in PERCENT),
+        *(f"%{word}" for word in CONFIDENCE),
+    ),
     "strategy": ("strategy", "strategyname", "strategyid", "system", "setup"),
     "source": ("source", "sender", "provider"),
     "timestamp": ("timestamp", "time", "datetime", "date", "createdat", "signaltime", "timenow", "alerttime"),
@@ -71,6 +75,11 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "expiry": ("expiry", "expiration", "expirationdate", "exp"),
     "strike": ("strike", "strikeprice"),
     "right": ("right", "optiontype", "callput", "putcall"),
+    "multiplier": ("multiplier",),
+    "trading_class": ("tradingclass",),
+    "currency": ("currency", "ccy"),
+    "primary_exchange": ("primaryexchange",),
+    "con_id": ("conid",),
     "metadata": ("metadata", "meta"),
 }  # fmt: skip
 """Our field -> ``plain_name`` of its spellings, the likeliest first."""
@@ -198,6 +207,11 @@ def read_alert(row: Mapping[str, object], now: datetime, form: SignalForm) -> Al
     return _Translator(form).read(row, now)
 
 
+def _is_percent(plain: str) -> bool:
+    """Return whether a column of that name holds percentages."""
+    return plain.endswith(PERCENT) or plain.startswith("%")
+
+
 def is_known(name: str) -> bool:
     """Return True for the name of a column that a signal may have."""
     return plain_name(name) in BY_SPELLING
@@ -215,7 +229,7 @@ def learned(form: SignalForm, rows: Iterable[Mapping[str, object]], now: datetim
             has_times = has_times or ours == "timestamp"
             if ours == "expiry" and isinstance(value, str):
                 expiries.append(value)
-            elif ours == "confidence" and plain.endswith(PERCENT):
+            elif ours == "confidence" and _is_percent(plain):
                 found = number(str(value), form.decimal or ".")
                 has_percentages = has_percentages or (found is not None and found > 1)
     order = expiry_order(expiries, since=None if has_times else now.date()) if expiries else ""
@@ -314,7 +328,7 @@ class _Translator:
         else:
             ours = BY_SPELLING.get(plain, "") if not (self.waits and plain == "stopprice") else ""
             rank = KNOWN[ours].index(plain) if ours else 0
-        if ours in _PERCENT_FIELDS and plain.endswith(PERCENT):
+        if ours in _PERCENT_FIELDS and _is_percent(plain):
             value = {"percent": value}
         if not ours:
             self._unknown(name, plain, value)

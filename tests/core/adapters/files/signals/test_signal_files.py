@@ -303,6 +303,11 @@ CASES = {
     "pence, which a small letter tells from pounds": Case(
         {"symbol": "VOD", "currency": "GBp", "side": "buy", "price": 75, "sl": 70}, ("VOD@GBX BUY 75 70 ",)
     ),
+    "csv with columns that say which security is meant": Case(
+        "Symbol,Currency,Con ID,Primary Exchange,Side,Entry,Stop\nVOD.L,GBp,,,Buy,75,70\nSAP,EUR,7,IBIS,Buy,100,95\n",
+        ("VOD@GBX BUY 75 70 ", "SAP@EUR BUY 100 95 "),
+        "s.csv",
+    ),
     "csv with a remark of several lines": Case(
         'Symbol,Side,Entry,Stop,Note\r\nMSFT,Buy,26.5,25.85,"one\r\n\r\n""two"", three"\r\nIBM,Buy,26.5,25.85,x\r\n',
         ("MSFT BUY 26.5 25.85 ", "IBM BUY 26.5 25.85 "),
