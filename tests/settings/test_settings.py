@@ -361,6 +361,20 @@ class TestSlips:
         found = list(doubts(load(tmp_path, f"risk: {{max_risk_pct: {value}}}")))
         assert [doubt.value for doubt in found] == ([value] if is_doubtful else [])
 
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("risk: {max_daily_loss_pct: 1}", "risk.max_daily_loss_pct is 1: 100 % of the day's opening equity"),
+            ("protections: {max_weekly_loss_pct: 0.5}", "protections.max_weekly_loss_pct is 0.5: 50 % of the week's"),
+            ("protections: {max_monthly_loss_pct: 1}", "protections.max_monthly_loss_pct is 1: 100 % of the month's"),
+            ("simulation: {slippage_pct: 0.5}", "simulation.slippage_pct is 0.5: 50 % of the price is lost"),
+        ],
+    )
+    def test_other_large_fractions_are_asked_about(self, tmp_path: Path, text: str, name: str) -> None:
+        (found,) = doubts(load(tmp_path, text))
+        assert found.message.startswith(name)
+        assert "% is meant, write 0.0" in found.message
+
     def test_a_key_with_dots_is_explained(self, tmp_path: Path) -> None:
         found = problems(tmp_path, "risk.capital: 5000\nbroker.ib.ib_port: 4002\n")
         assert found["risk.capital"]["message"].endswith(
