@@ -116,6 +116,7 @@ def _headed(rows: list[Row], find_header: FindHeader, *, kind: str) -> Table:
     """Return the table whose header *find_header* finds among the first rows."""
     at = find_header(rows[:SAMPLE_LINES])
     if at is None:
+        rows = [row for row in rows if len(row.cells) > 1 or not row.cells[0].startswith("#")]
         return Table((), rows, kind=kind, notes=("no header row",) if rows else ())
     notes = (f"{at} lines above the header",) if at else ()
     return Table(tuple(rows[at].cells), rows[at + 1 :], kind=kind, above=rows[:at], notes=notes)

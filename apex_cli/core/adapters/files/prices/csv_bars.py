@@ -53,7 +53,23 @@ MOST_OTHERS = 30
 
 ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
 PACKED = (".gz", ".zip")
-UNREAD = (".xls", ".ods", ".7z", ".rar", ".bz2", ".xz", ".tar", ".tgz", ".h5", ".hdf5", ".pkl", ".db", ".sqlite")
+UNREAD = (
+    ".xls",
+    ".ods",
+    ".7z",
+    ".rar",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".lz4",
+    ".tar",
+    ".tgz",
+    ".h5",
+    ".hdf5",
+    ".pkl",
+    ".db",
+    ".sqlite",
+)
 """Endings of files that may well be prices and are not read: they are named."""
 
 SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")

@@ -84,7 +84,8 @@ TIME_NAMES = (
     "tradingdate", "day", "begins", "begin", "start", "starttime", "barstart", "quotedate", "exchangedate", "datum",
     "caldt", "timestamputc", "datetimeet", "dateet", "zeit", "fecha", "data",
 )  # fmt: skip
-CLOCK_NAMES = ("time", "hour", "clock", "timeutc", "zeit", "timeet")
+CLOCK_NAMES = ("time", "clock", "timeutc", "zeit", "timeet")
+HOUR_NAMES = ("hour", "hr", "hours", "stunde")
 WIDE_FIRST = {"price", "ticker", "tickers", "", "date", "datetime"}
 MAX_PRICE = Decimal(1_000_000_000)
 NO_VOLUME = Decimal(-1)
@@ -338,7 +339,11 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
     if axis < len(sample) and read_when(sample[axis]):  # what yfinance calls its columns stands above the dates
         candidates.append(axis)
     texts = {at: sample[at] if at < len(sample) else "" for at in candidates}
-    whens = {at: when for at, text in texts.items() if (when := read_when(text, hints.dates))}
+    whens = {
+        at: when
+        for at, text in texts.items()
+        if (when := read_when(text, hints.dates) or (None if hints.dates else read_when(text, "dmy")))
+    }
     for at, when in whens.items():
         if when.is_epoch:
             return at, None
@@ -361,7 +366,7 @@ def _clock_beside(table: Table, at: int) -> int | None:
     if len(set(days)) == len(days):
         return None
     for other in range(len(table.names)):
-        clocks = list(islice(column_texts(table.rows, other), SAMPLE_MIDNIGHTS))
+        clocks = [_clock_text(table, other, text) for text in islice(column_texts(table.rows, other), SAMPLE_MIDNIGHTS)]
         if all(":" in text and read_clock(text) for text in clocks) and len({*zip(days, clocks, strict=True)}) > len(
             {*days}
         ):
@@ -369,10 +374,18 @@ def _clock_beside(table: Table, at: int) -> int | None:
     return None
 
 
+def _clock_text(table: Table, at: int, text: str) -> str:
+    """Return a time of day: that of a column of hours is the hour alone."""
+    is_hour = at < len(table.names) and table.keys[at] in HOUR_NAMES and re.fullmatch(r"\d\d?", text.strip())
+    return f"{text.strip()}:00" if is_hour else text
+
+
 def _holds_dates(table: Table, at: int) -> bool:
     """Return True for a column of dates that are no plain numbers."""
     texts = list(islice(column_texts(table.rows, at), 20))
-    return bool(texts) and all(not text.strip().isdecimal() and read_when(text, "mdy") for text in texts)
+    return bool(texts) and all(
+        not text.strip().isdecimal() and (read_when(text, "mdy") or read_when(text, "dmy")) for text in texts
+    )
 
 
 def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo | None:
@@ -665,7 +678,7 @@ class _Reader:
             return None
         if layout.clock is None:
             return when
-        clock = read_clock(cells[layout.clock])
+        clock = read_clock(_clock_text(self.table, layout.clock, cells[layout.clock]))
         if clock is None:
             self._bad(line, "time", cells[layout.clock].strip(), "a time of day such as 09:30")
             return None

@@ -747,6 +747,25 @@ MSFT,2026-07-06,100.1,102.25,99.5,101,12345
         "date,minute,label,high,low,open,close,volume\n2026-07-06,09:30,09:30 AM,2,1,1,1.5,5\n2026-07-06,09:31,09:31 AM,2,1,1,1.5,5\n",
         ("AAPL 07-06 09:30 1m 1 2 1 1.5 5", "AAPL 07-06 09:31 1m 1 2 1 1.5 5"),
     ),
+    "a date with its day first beside a time of day": Case(
+        "AAPL.csv",
+        "Datum;Zeit;Eröffnung;Hoch;Tief;Schluss;Volumen\n13.07.2026;09:30;1,1;2,2;1,0;1,5;5\n13.07.2026;09:35;1,1;2,2;1,0;1,5;5\n",
+        ("AAPL 07-13 09:30 5m 1.1 2.2 1.0 1.5 5", "AAPL 07-13 09:35 5m 1.1 2.2 1.0 1.5 5"),
+    ),
+    "a column of hours": Case(
+        "AAPL.csv",
+        "Date,Hour,Open,High,Low,Close\n2026-07-13,10,1,2,1,1.5\n2026-07-13,11,1,2,1,1.5\n2026-07-13,12,1,2,1,1.5\n",
+        (
+            "AAPL 07-13 10:00 60m 1 2 1 1.5 0",
+            "AAPL 07-13 11:00 60m 1 2 1 1.5 0",
+            "AAPL 07-13 12:00 60m 1 2 1 1.5 0",
+        ),
+    ),
+    "remarks above rows without names": Case(
+        "AAPL.txt",
+        "# adjusted\n# source: X\n07/06/2026,09:30,1,2,1,1.5,5\n07/06/2026,09:31,1,2,1,1.5,5\n",
+        ("AAPL 07-06 09:30 1m 1 2 1 1.5 5", "AAPL 07-06 09:31 1m 1 2 1 1.5 5"),
+    ),
     "several symbols under a name that is not known": Case(
         "ALL.csv",
         "permno,date,open,high,low,close\n"
