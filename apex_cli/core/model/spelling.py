@@ -288,8 +288,8 @@ def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
             f"{part}, or name it {root}@{whole} or {root}@{part}",
             field="currency",
         )
-    is_only = len(place.currencies) == 1 or hints.currency in MINOR_UNITS
-    if is_only and place.currencies and hints.currency not in {"", *place.currencies}:
+    is_other = place.currencies and hints.currency not in {"", *place.currencies}
+    if is_other and (len(place.currencies) == 1 or not hints.exchange):
         raise SpellingError(
             f"{name} is quoted in {' or '.join(place.currencies)}, not in {hints.currency}", field="currency"
         )
