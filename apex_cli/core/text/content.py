@@ -16,6 +16,24 @@ MAX_RATIO = 200
 
 GZIP, ZIP, PARQUET, ARROW = b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1"
 
+NO_TEXT = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (
+        "is a workbook or document of Office before 2007",
+        "Save it as .xlsx or CSV.",
+    ),
+    b"%PDF-": ("is a PDF document", "Export the list as CSV."),
+    b"{\\rtf": ("is an RTF document", "Save it as plain text."),
+    b"\xfd7zXZ\x00": ("is compressed with xz", "Unpack it, or compress it with gzip."),
+    b"BZh": ("is compressed with bzip2", "Unpack it, or compress it with gzip."),
+    b"\x28\xb5\x2f\xfd": ("is compressed with Zstandard", "Unpack it, or compress it with gzip."),
+    b"7z\xbc\xaf\x27\x1c": ("is a 7z archive", "Unpack it."),
+    b"Rar!\x1a\x07": ("is a RAR archive", "Unpack it."),
+}
+"""How files begin that people have and that are not read -> what they are, and what to do.
+
+Source: https://www.iana.org/assignments/media-types, and the formats' own specifications.
+"""
+
 _WORKBOOK = "[Content_Types].xml"
 """The file by which a workbook is known from other archives."""
 
@@ -33,8 +51,11 @@ def unpacked(content: bytes, name: str) -> bytes:
     """Return *content* without its compression: gzip, or a zip archive of one file. A workbook stays as it is.
 
     Raises:
-        InputError: it is damaged, becomes far too large, or holds several files.
+        InputError: it is damaged, becomes far too large, holds several files, or is of a kind that is not read.
     """
+    for begin, (what, hint) in NO_TEXT.items():
+        if content.startswith(begin):
+            raise unusable(name, what, hint)
     if content.startswith(ZIP):
         return _from_archive(content, name)
     if not content.startswith(GZIP):

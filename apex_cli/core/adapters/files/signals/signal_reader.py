@@ -37,7 +37,7 @@ from apex_cli.core.text.cells import (
     order_proof,
     two_readings,
 )
-from apex_cli.core.text.content import decoded, unpacked
+from apex_cli.core.text.content import NO_TEXT, decoded, unpacked
 from apex_cli.core.text.json_text import Pairs, given_twice, parse_json
 from apex_cli.core.text.problems import shown, suggest
 from apex_cli.core.text.table_reader import find_delimiter
@@ -113,12 +113,13 @@ def read_signals(
     sink = _Sink(name=name, now=now, max_age=max_age, form=form)
     head = stream.read(MAX_DOCUMENT + 1)
     try:
-        if head.startswith(_PACKED):
+        if head.startswith((_PACKED, *NO_TEXT)):
             head = unpacked(head + stream.read(MAX_DOCUMENT), name)
         if head.startswith(_UTF16_BOMS):
             head = decoded(head + stream.read(MAX_DOCUMENT), name)[0].encode()
     except InputError as error:
-        sink.reject(name, f"{error.message.removeprefix(f'{name} ').removesuffix('.')}")
+        hint = "" if error.hint.startswith("Correct") else f": {error.hint.removesuffix('.').lower()}"
+        sink.reject(name, f"{error.message.removeprefix(f'{name} ').removesuffix('.')}{hint}")
         return sink.batch(token)
     if head.startswith(_ZIPPED):
         _read_workbook(head + stream.read(MAX_DOCUMENT), sink)
