@@ -76,7 +76,11 @@ def _in_currency(settings: Settings) -> Iterator[Conflict]:
     currency = settings.currency
     for name in currency.rates:
         code = name.upper()
-        if code not in CURRENCIES | COINS | MINOR_UNITS.keys() or code == currency.base:
+        if code in MINOR_UNITS:
+            whole, parts = MINOR_UNITS[code]
+            what = f"{name} is 1/{parts} of {whole}, whose rate is asked for."
+            yield Conflict(f"currency.rates.{name}", what, name, f"{whole}")
+        elif code not in CURRENCIES | COINS or code == currency.base:
             what = "the account's own" if code == currency.base else "no currency or coin that is known here"
             yield Conflict(f"currency.rates.{name}", f"{name} is {what}.", name, "another currency, such as EUR")
 

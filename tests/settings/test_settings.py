@@ -139,6 +139,7 @@ class TestValues:
             ("risk: {capital: true}", "risk.capital", "true"),
             ("risk: {capital: '3000'}", "risk.capital", "'3000'"),
             ("risk: {capital: 5.000}", "risk.capital", "5.000"),
+            ("currency: {rates: {GBX: 0.0125}}", "currency.rates.GBX", "GBX"),
             ("risk: {max_notional: 25.000}", "risk.max_notional", "25.000"),
             ("risk: {capital: }", "risk.capital", "nothing"),
             ("risk: {min_confidence: 1.1}", "risk.min_confidence", "1.1"),

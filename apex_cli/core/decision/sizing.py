@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.decision.size_multipliers import product_of
-from apex_cli.core.model.currency import CurrencyLimits, Rate, worth, worth_of_units
+from apex_cli.core.model.currency import MINOR_UNITS, CurrencyLimits, Rate, worth, worth_of_units
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step, floor_to_step
 from apex_cli.core.model.position import risk_per_unit
@@ -168,11 +168,12 @@ def no_rate(
     if name == base:
         return None
     if rate is None:
+        whole = MINOR_UNITS.get(name, (name,))[0]
         return Reason(
             code="no_rate",
             message=f"{instrument.key} is priced in {name} and the account is kept in {base}: there is no rate of "
-            f"{name}. Give it in the configuration as currency.rates: {{{name}: ...}}, or bars of {name}.{base}.",
-            limit=f"a rate of {name} in {base}",
+            f"{whole}. Give it in the configuration as currency.rates: {{{whole}: ...}}, or bars of {whole}.{base}.",
+            limit=f"a rate of {whole} in {base}",
             value=name,
         )
     if at is None or rate.at is None or not is_too_old(rate, currency, at):

@@ -267,6 +267,11 @@ class TestOtherCurrencies:
         assert isinstance(refused, Reason)
         assert (refused.code, refused.value) == ("no_rate", "USD")
 
+    def test_of_pence_the_rate_of_pounds_is_asked_for(self) -> None:
+        found = no_rate(replace(self.SAP, currency="GBX"), None, CurrencyLimits())
+        assert found is not None
+        assert "currency.rates: {GBP: ...}, or bars of GBP.USD" in found.message
+
     def test_the_age_of_a_rate_counts_only_where_a_moment_is_given(self) -> None:
         at = datetime(2026, 11, 18, tzinfo=UTC)
         old = Rate(currency="EUR", value=D("1.25"), source="EUR.USD bars", at=at - timedelta(hours=97))
