@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apex_cli.app.market_parts import open_bars
-from apex_cli.app.resources import open_journal
+from apex_cli.app.resources import open_journal, write_page
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.wording import account_currency
@@ -77,6 +78,24 @@ def replay_page(found: ReplayReport, settings: Settings, options: ReplayOptions,
     symbol = _benchmark(benchmark, bars) or alone
     sheet = make_tearsheet(found.trades, found.plans, found.values, bars, symbol)
     return replay_tearsheet(found, sheet, terms_of(settings))
+
+
+def write_pages(
+    html: Path | None, png: Path | None, page: Callable[[], str], picture: Callable[[], str]
+) -> dict[str, str]:
+    """Write the page to *html* and the picture, as SVG, to *png*, where these are given; return where.
+
+    Raises:
+        InputError: one cannot be written there.
+    """
+    written = {}
+    if html is not None:
+        written["html"] = str(write_page(html, page(), form="html"))
+    if png is not None:
+        from apex_cli.presenters.pages.raster import png_of
+
+        written["png"] = str(write_page(png, png_of(picture()), form="png"))
+    return written
 
 
 def _benchmark(named: str | None, bars: CsvBars | None) -> str:

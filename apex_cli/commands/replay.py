@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,15 +115,12 @@ def replay(
     for symbol in history.symbols() if out.verbose else ():
         out.detail(history.taken_as(symbol))
     written = {}
-    if html is not None:
-        from apex_cli.app.report_pages import replay_page
-
-        written["html"] = str(write_page(html, replay_page(report, settings, options, benchmark), form="html"))
-    if png is not None:
+    if html is not None or png is not None:
+        from apex_cli.app.report_pages import replay_page, write_pages
         from apex_cli.presenters.pages.picture import replay_picture
-        from apex_cli.presenters.pages.raster import png_of
 
-        written["png"] = str(write_page(png, png_of(replay_picture(report)), form="png"))
+        page = partial(replay_page, report, settings, options, benchmark)
+        written = write_pages(html, png, page, partial(replay_picture, report))
     for path in written.values():
         out.note(f"Written: {path}")
     out.warn(*replay_warnings(report))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from apex_cli.app.resources import badge_of, open_journal, write_page
+from apex_cli.app.resources import badge_of, open_journal
 from apex_cli.commands.options import BenchmarkOption, Call, command, option, session
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output, is_terminal
@@ -46,7 +47,13 @@ def report(
     found = build(out, call.settings, span, keeps_trades=html is not None)
     data = report_data(found)
     title = f"{TITLE} · {(out.named_badge() or badge_of(call.settings)).text}"
-    written = _write(found, call.settings, title, html=html, png=png, benchmark=benchmark)
+    written = {}
+    if html is not None or png is not None:
+        from apex_cli.app.report_pages import report_page, write_pages
+        from apex_cli.presenters.pages.picture import report_picture
+
+        page = partial(report_page, found, call.settings, title, benchmark)
+        written = write_pages(html, png, page, partial(report_picture, found, title))
     for path in written.values():
         out.note(f"Written: {path}")
     out.result(data | written, report_blocks(found))
@@ -79,23 +86,6 @@ def _progress(out: Output, total: int) -> Iterator[Callable[[int], None] | None]
 
 SHORT_JOURNAL = 20_000_000
 """Bytes up to which no bar is worth its drawing."""
-
-
-def _write(
-    found: TradeReport, settings: Settings, title: str, *, html: Path | None, png: Path | None, benchmark: str | None
-) -> dict[str, str]:
-    """Write what was asked for; return where."""
-    written = {}
-    if html is not None:
-        from apex_cli.app.report_pages import report_page
-
-        written["html"] = str(write_page(html, report_page(found, settings, title, benchmark), form="html"))
-    if png is not None:
-        from apex_cli.presenters.pages.picture import report_picture
-        from apex_cli.presenters.pages.raster import png_of
-
-        written["png"] = str(write_page(png, png_of(report_picture(found, title)), form="png"))
-    return written
 
 
 TITLE = "Trade report"

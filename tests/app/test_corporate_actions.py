@@ -64,9 +64,9 @@ def test_a_split_is_no_fall(tmp_path: Path) -> None:
 
 
 def test_a_page_draws_a_trade_on_the_bars_that_it_was_replayed_on(tmp_path: Path) -> None:
-    options = write(tmp_path, "100 100 50 80 80", "AAA,2004-03-03,split,2:1\n", LONG)
+    options = write(tmp_path, "100 100 45 55 80", "AAA,2004-03-03,split,2:1\n", LONG)
     page = replay_page(replay(FREE, options), FREE, options, None)
-    assert "On the way +0.00 R to +3.00 R." in page
+    assert "On the way -0.50 R to +3.00 R." in page
 
 
 @pytest.mark.parametrize(
