@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.market_parts import Books
+from apex_cli.app.market_parts import Books, Market
 from apex_cli.app.marketplace import make_market, require_live_word
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
@@ -141,28 +141,10 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
-    from apex_cli.core.reconciliation.breaks import is_own_account
     from apex_cli.core.reconciliation.reconciler import Reconciler
-    from apex_cli.core.state.tables import held_securities, name_of_order, securities
 
     store = open_store(settings)
-    reported = store.view()  # before the books are read, which never know less than they reported
-    orders, fills = tuple(reported.orders.values()), tuple(reported.fills.values())
-    market = make_market(
-        settings,
-        read_only=read_only,
-        books=Books(
-            lambda name: name in store.view().orders,
-            lambda: securities(store.view()),
-            lambda: held_securities(store.view()),
-            lambda number: name_of_order(store.view(), number),
-            lambda account: is_own_account(store.view(), account),
-        ),
-    )
-    if market.simulated is not None:
-        from apex_cli.core.venue.catch_up import marks_of
-
-        market.simulated.require(marks_of(orders, fills))
+    market = _open_market(settings, store, read_only=read_only)
     broker, clock = market.broker, market.clock
     gatherer = Gatherer(
         broker=broker,
@@ -227,6 +209,32 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         simulated=market.simulated,
         bars=market.bars,
     )
+
+
+def _open_market(settings: Settings, store: TinyDbStore, *, read_only: bool) -> Market:
+    """Return the market that *settings* name, which answers for all that *store* knows.
+
+    Raises:
+        StateError: the books of the simulated broker know less than they reported.
+    """
+    from apex_cli.core.reconciliation.breaks import is_own_account
+    from apex_cli.core.state.tables import held_securities, name_of_order, securities
+
+    reported = store.view()  # before the books are read, which never know less than they reported
+    orders, fills = tuple(reported.orders.values()), tuple(reported.fills.values())
+    books = Books(
+        lambda name: name in store.view().orders,
+        lambda: securities(store.view()),
+        lambda: held_securities(store.view()),
+        lambda number: name_of_order(store.view(), number),
+        lambda account: is_own_account(store.view(), account),
+    )
+    market = make_market(settings, read_only=read_only, books=books)
+    if market.simulated is not None:
+        from apex_cli.core.venue.catch_up import marks_of
+
+        market.simulated.require(marks_of(orders, fills))
+    return market
 
 
 def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSource | None) -> Ranker:

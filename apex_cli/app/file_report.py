@@ -95,7 +95,7 @@ def _executions(settings: Settings, content: bytes, name: str, now: datetime) ->
         kind=FileKind.EXECUTIONS,
         is_usable=True,
         taken_as=(report.source,),
-        columns=_matched(content, name, broker_words.KNOWN, hints),
+        columns=_matched(content, name, FileKind.EXECUTIONS, hints),
         heads=("time", "security", "side", "quantity", "id"),
         rows=tuple(
             (f"{row.filled_at:%Y-%m-%d %H:%M:%S}", row.security, row.side.value, f"{row.quantity:f}", row.exec_id)
@@ -127,7 +127,7 @@ def _signals(settings: Settings, content: bytes, name: str, now: datetime) -> Fi
         kind=FileKind.SIGNALS,
         is_usable=True,
         taken_as=("signals",),
-        columns=_matched(content, name, alerts.KNOWN, hints),
+        columns=_matched(content, name, FileKind.SIGNALS, hints),
         heads=("symbol", "type", "entry", "stop", "targets", "made at"),
         rows=tuple(
             (
@@ -160,7 +160,7 @@ LEAST = {
 
 def _unusable(kind: FileKind, content: bytes, name: str, hints: FileHints, error: InputError) -> FileLook:
     """Return what stands in the way of reading a file as *kind*, and the mapping that may help."""
-    found = _matched(content, name, KNOWN[kind], hints)
+    found = _matched(content, name, kind, hints)
     missing = tuple(field for field in LEAST[kind] if field not in found)
     reported = error.details.get("problems")
     problems = tuple(reported) if isinstance(reported, list) else (error.message,)
@@ -204,11 +204,12 @@ def _keys(content: bytes, name: str) -> list[str]:
     return list(document) if isinstance(document, dict) else []
 
 
-def _matched(content: bytes, name: str, known: Mapping[str, tuple[str, ...]], hints: FileHints) -> dict[str, str]:
-    kind = next(kind for kind, names in KNOWN.items() if names is known)
+def _matched(content: bytes, name: str, kind: FileKind, hints: FileHints) -> dict[str, str]:
+    """Return the columns of a table that are known, each with the name that the file gives it."""
     names = _names(content, name, kind, hints)
     times = {"time": prices.TIME_NAMES} if kind is FileKind.PRICES else {}
-    return {ours: names[at] for ours, at in match_columns(names, {**known, **times}, hints).items() if at < len(names)}
+    found = match_columns(names, {**KNOWN[kind], **times}, hints)
+    return {ours: names[at] for ours, at in found.items() if at < len(names)}
 
 
 def _first(texts: Iterable[str]) -> tuple[str, ...]:

@@ -201,18 +201,7 @@ class Replay:
             store=self._store, broker=self._broker, clock=self._clock, ids=ids, limits=settings.limits
         )
         execution.orders.listen(self._recorder.on_booked)
-        minutes = settings.prices.max_age_minutes
-        gatherer = Gatherer(
-            broker=self._broker,
-            clock=self._clock,
-            prices=prices_of(settings, self._bars),
-            limits=settings.limits,
-            day_trades=DayTradeCounter(settings.day_trades),
-            max_price_age=None if minutes is None else timedelta(minutes=minutes),
-            follows_bars=True,
-            volatility=volatility_of(settings, self._bars),
-            protections=make_protection_sources(settings, self._bars),
-        )
+        gatherer = self._make_gatherer(settings)
         context = self._make_context(settings)
         sources = make_sources(context) if make_sources else self._make_sources(settings, context)
         self._timeline = Timeline(self._ends, sources)
@@ -247,6 +236,20 @@ class Replay:
             bus_capacity=settings.bus.capacity,
             window=timedelta(seconds=settings.ranking.window_s),
             announces=False,
+        )
+
+    def _make_gatherer(self, settings: Settings) -> Gatherer:
+        minutes = settings.prices.max_age_minutes
+        return Gatherer(
+            broker=self._broker,
+            clock=self._clock,
+            prices=prices_of(settings, self._bars),
+            limits=settings.limits,
+            day_trades=DayTradeCounter(settings.day_trades),
+            max_price_age=None if minutes is None else timedelta(minutes=minutes),
+            follows_bars=True,
+            volatility=volatility_of(settings, self._bars),
+            protections=make_protection_sources(settings, self._bars),
         )
 
     def _make_split_keepers(self, execution: Execution) -> Sequence[SplitKeeper]:

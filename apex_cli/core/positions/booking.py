@@ -242,12 +242,11 @@ def _refolded(
     for each in fills:
         position, closed = apply_fill(position, each, tx.brackets)
         trips.extend(_with_note(tx, trip, each) for trip in closed)
-    fresh = {trip.round_trip_id for trip in trips}
-    for trip in [t for t in tx.round_trips.values() if t.instrument.key == key]:
-        if trip.round_trip_id in {f.key for f in fills} and trip.round_trip_id not in fresh:
-            del tx.round_trips[trip.round_trip_id]
-            drop_lesson(tx, trip.round_trip_id)
-            tx.emit(RoundTripVoided(at=now, subject=trip.signal_id or trip.instrument.symbol, data=trip))
+    undone = {fill.key for fill in fills} - {trip.round_trip_id for trip in trips}
+    for trip in [t for t in tx.round_trips.values() if t.instrument.key == key and t.round_trip_id in undone]:
+        del tx.round_trips[trip.round_trip_id]
+        drop_lesson(tx, trip.round_trip_id)
+        tx.emit(RoundTripVoided(at=now, subject=trip.signal_id or trip.instrument.symbol, data=trip))
     return position, [t for t in trips if _differs(tx.round_trips.get(t.round_trip_id), t)], fills[-1]
 
 

@@ -15,6 +15,7 @@ from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.side import OrderSide
+from apex_cli.core.positions.performance import ratio
 from apex_cli.core.reports.measures import Interval, expectancy_interval
 from apex_cli.core.reports.trade_log import ENTRY_WORKING, Entry, TradeLog
 from apex_cli.core.reports.trade_report import Span
@@ -205,9 +206,7 @@ def make_drift(live: TradeLog, model: TradeLog, span: Span, *, seed: int = 1, to
     alone = _decided(missed), _decided(extra)
     fills = tuple(fill for match in matches for fill in _fills(match))
     exits = tuple(found for match in matches if (found := _exit(match)) is not None)
-    both = [(a.trip.net_r_multiple, b.trip.net_r_multiple) for a, b in matches if a.trip and b.trip]
-    differences = [a - b for a, b in both if a is not None and b is not None]
-    difference = sum(differences, ZERO) / len(differences) if differences else None
+    differences = _differences(matches)
     interval = expectancy_interval(differences, seed)
     return Drift(
         first=span.first or session_date(ours[0].entered_at),
@@ -220,12 +219,20 @@ def make_drift(live: TradeLog, model: TradeLog, span: Span, *, seed: int = 1, to
         fills=fills,
         costs=_costs(fills, seed),
         exits=exits,
-        difference_r=difference,
+        difference_r=ratio(sum(differences, ZERO), len(differences)),
         difference_interval=interval,
         compared=len(differences),
         first_divergence=_first(*alone, fills, exits, tolerance),
         parted=tuple(_parted(*alone, exits, len(matches), interval)),
     )
+
+
+def _differences(matches: Iterable[Match]) -> list[Decimal]:
+    """Return R after costs, live less model, of every trade that both have closed and know the risk of."""
+    both = (
+        (live.trip.net_r_multiple, model.trip.net_r_multiple) for live, model in matches if live.trip and model.trip
+    )
+    return [ours - theirs for ours, theirs in both if ours is not None and theirs is not None]
 
 
 def _decided(found: Iterable[OneSided]) -> tuple[OneSided, ...]:
@@ -356,7 +363,7 @@ def _side(log: TradeLog, entries: Sequence[Entry], span: Span, seed: int) -> Sid
         trades=len(entries),
         closed=len(closed),
         net_r=sum(results, ZERO),
-        expectancy_r=sum(results, ZERO) / len(results) if results else None,
+        expectancy_r=ratio(sum(results, ZERO), len(results)),
         interval=expectancy_interval(results, seed),
     )
 

@@ -137,21 +137,17 @@ def _of_protections(
         mine = [each for each in exposures if each.strategy == strategy]
         yield from _group("strategy", strategy, mine, budget.max_open_risk_pct, budget.max_positions, capital)
     sectors = protections.sectors
-    for sector in sorted({each.sector for each in exposures}) if sectors.is_on else ():
-        mine = [each for each in exposures if each.sector == sector]
-        yield from _group("sector", sector, mine, sectors.max_open_risk_pct, sectors.max_positions, capital)
+    if sectors.is_on:
+        for sector in sorted({each.sector for each in exposures}):
+            mine = [each for each in exposures if each.sector == sector]
+            yield from _group("sector", sector, mine, sectors.max_open_risk_pct, sectors.max_positions, capital)
     if protections.correlation.max_open_risk_pct is not None and exposures:
         most = protections.correlation.max_open_risk_pct * capital
         yield _correlated(exposures, most, protections.correlation.min_correlation, correlate)
-    if protections.beta.max_exposure is not None:
-        known = all(each.beta is not None for each in exposures)
-        found = abs(beta_of_book(exposures)) if known else None
-        yield LimitUse(
-            code="beta_exposure",
-            subject=protections.beta.benchmark,
-            limit=protections.beta.max_exposure * capital,
-            found=found,
-        )
+    beta = protections.beta
+    if beta.max_exposure is not None:
+        found = abs(beta_of_book(exposures)) if all(each.beta is not None for each in exposures) else None
+        yield LimitUse(code="beta_exposure", subject=beta.benchmark, limit=beta.max_exposure * capital, found=found)
 
 
 def _periods(state: State, protections: Protections, now: datetime) -> Iterable[LimitUse]:
