@@ -6,7 +6,7 @@ bar carries its number, every alarm its mark.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -90,30 +90,31 @@ def alarm_cells(
     board: Board, alarms: Sequence[Activity], holder: str = "", *, says_mode: bool = True
 ) -> tuple[Cell, ...]:
     """Return what must be looked at now, the worst first; empty when all is well. *holder* is who trades."""
-    day = board.day
-    found = []
+    texts = _alarm_texts(board, alarms, holder, says_mode=says_mode)
+    return tuple(Cell(f"! {text}", tone) for tone, text in texts)
+
+
+def _alarm_texts(
+    board: Board, alarms: Sequence[Activity], holder: str, *, says_mode: bool
+) -> Iterator[tuple[Tone, str]]:
+    day, drift = board.day, board.drift
     if day.unknown_orders:
-        found.append(Cell(f"! {counted(day.unknown_orders, 'order')} of unknown outcome: apex orders", Tone.BAD))
+        yield Tone.BAD, f"{counted(day.unknown_orders, 'order')} of unknown outcome: apex orders"
     if day.totals.unprotected:
-        found.append(
-            Cell(f"! {counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
-        )
+        yield Tone.BAD, f"{counted(day.totals.unprotected, 'position')} not fully protected by a working stop"
     if says_mode and day.mode is not TradingMode.ACTIVE:
-        found.append(Cell(f"! {day.mode}: {MODE_MEANINGS[day.mode]}", Tone.WARN))
+        yield Tone.WARN, f"{day.mode}: {MODE_MEANINGS[day.mode]}"
     if alarms:
-        newest = alarms[-1]
-        count = f"{len(alarms)} alarms, newest " if len(alarms) > 1 else "alarm "
-        found.append(Cell(f"! {count}{clock_time(newest.at)}: {newest.text}", Tone.BAD))
+        count = f"{len(alarms)} alarms, newest" if len(alarms) > 1 else "alarm"
+        yield Tone.BAD, f"{count} {clock_time(alarms[-1].at)}: {alarms[-1].text}"
     if board.locks:
         names = dict.fromkeys("the account" if lock.subject == EVERYTHING else lock.subject for lock in board.locks)
-        found.append(Cell(f"! locked after closed trades: {', '.join(names)}; until when: apex locks", Tone.WARN))
-    if board.drift is not None and board.drift.parted:
-        since = f" since {board.drift.since}" if board.drift.since else ""
-        why = " ".join(board.drift.parted)
-        found.append(Cell(f"! live trading and the replay part{since}: {why} Look: apex drift", Tone.WARN))
+        yield Tone.WARN, f"locked after closed trades: {', '.join(names)}; until when: apex locks"
+    if drift is not None and drift.parted:
+        since = f" since {drift.since}" if drift.since else ""
+        yield Tone.WARN, f"live trading and the replay part{since}: {' '.join(drift.parted)} Look: apex drift"
     if board.is_stale and not holder:
-        found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
-    return tuple(found)
+        yield Tone.WARN, f"no run is going: prices and equity are those of {moment(day.equity_at)}"
 
 
 # Gauges

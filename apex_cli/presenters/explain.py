@@ -13,6 +13,7 @@ import msgspec
 from apex_cli.core.model.base import named
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.signal import Expectation, Opportunity
 from apex_cli.core.model.wording import account_currency, counted
 from apex_cli.core.reports.activity import Activity
@@ -148,19 +149,20 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
         if any(fill.is_theoretical for fill in story.fills):
             blocks.append(Line(text=THEORETICAL_NOTE, tone=Tone.DIM))
     blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
-    blocks += [
-        Line(
-            text=f"Result: {signed(trip.pnl)} {account_currency()} "
-            f"({', '.join((*in_both(trip.instrument.currency, trip.quote_pnl, trip.rate), percent(trip.pnl_pct)))}, "
-            f"{r_multiple(trip.r_multiple)}), closed by {trip.exit_reason} at "
-            f"{marked(trip.exit_price, is_theoretical=trip.is_theoretical)} on {moment(trip.exit_time)}",
-            tone=gain(trip.pnl).tone,
-        )
-        for trip in story.round_trips
-    ]
+    blocks += map(_result_line, story.round_trips)
     if not (story.decisions or story.ended):
         blocks += [Line(text=f"{moment(e.at)}  {e.kind}  {bytes(e.data).decode()}") for e in story.events]
     return tuple(blocks)
+
+
+def _result_line(trip: RoundTrip) -> Line:
+    """Return what one closed trade earned, and how it ended."""
+    quoted = in_both(trip.instrument.currency, trip.quote_pnl, trip.rate)
+    earned = ", ".join((*quoted, percent(trip.pnl_pct), r_multiple(trip.r_multiple)))
+    exit_price = marked(trip.exit_price, is_theoretical=trip.is_theoretical)
+    ended = f"closed by {trip.exit_reason} at {exit_price} on {moment(trip.exit_time)}"
+    text = f"Result: {signed(trip.pnl)} {account_currency()} ({earned}), {ended}"
+    return Line(text=text, tone=gain(trip.pnl).tone)
 
 
 def _signal_fields(record: DecisionRecord) -> Fields:

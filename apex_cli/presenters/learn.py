@@ -50,7 +50,7 @@ def version_data(version: WeightsVersion) -> dict[str, Any]:
 
 def status_data(state: State, limits: LearningLimits) -> dict[str, Any]:
     """Return where the learners stand."""
-    learning = state.learning
+    learning, weights = state.learning, weights_in_force(state)
     lessons = [lesson for lesson in state.lessons.values() if not lesson.is_followed]
     outcomes = model_outcomes(lessons)
     paused = _paused(state, limits)
@@ -64,7 +64,7 @@ def status_data(state: State, limits: LearningLimits) -> dict[str, Any]:
         "suspended_at": learning.suspended_at,
         "suspended_reason": learning.suspended_why,
         "version": learning.version,
-        "weights": weights_data(weights_in_force(state)),
+        "weights": weights_data(weights),
         "lessons": len(lessons),
         "wins": wins,
         "losses": len(lessons) - wins - breakeven,
@@ -74,15 +74,12 @@ def status_data(state: State, limits: LearningLimits) -> dict[str, Any]:
         "predictions": len(outcomes),
         "brier_score": brier_score(outcomes),
         "last_check": state.counters.last_learning_check,
-        "followed": sum(1 for lesson in state.lessons.values() if lesson.is_followed),
+        "followed": len(state.lessons) - len(lessons),
         "values": [
             _value_data(name, value) | {"acts": name in paused, "next_look": paused.get(name)}
-            for name, value in sorted(weights_in_force(state).values.items())
+            for name, value in sorted(weights.values.items())
         ],
-        "effects": [
-            {"name": name, "r": effect.mean, "sd": effect.sd}
-            for name, effect in weights_in_force(state).effects.items()
-        ],
+        "effects": [{"name": name, "r": effect.mean, "sd": effect.sd} for name, effect in weights.effects.items()],
         "calibration": [_calibration_data(row) for row in calibration(state.lessons.values())],
     }
 

@@ -61,12 +61,8 @@ MODELS = Table[ModelInfo](
 
 def status_data(manager: ModelManager, now: datetime) -> dict[str, Any]:
     """Return the model in use, the versions, the accuracy of late and whether training is due."""
-    pointer, versions, seen, due = (
-        manager.store.pointer(),
-        manager.store.versions(),
-        manager.accuracy(),
-        manager.due(now),
-    )
+    pointer, versions = manager.store.pointer(), manager.store.versions()
+    seen, due = manager.accuracy(), manager.due(now)
     return {
         "version": pointer.version if pointer else None,
         "rolled_back_at": pointer.rolled_back_at if pointer else None,
@@ -97,12 +93,8 @@ def _quality_data(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 def status_blocks(manager: ModelManager, now: datetime) -> tuple[Block, ...]:
     """Return the same for people."""
-    pointer, versions, seen, due = (
-        manager.store.pointer(),
-        manager.store.versions(),
-        manager.accuracy(),
-        manager.due(now),
-    )
+    pointer, versions = manager.store.pointer(), manager.store.versions()
+    seen, due = manager.accuracy(), manager.due(now)
     if pointer is None:
         return (Line(text="There is no trained model yet: apex model train"),)
     share = f"{bar(seen.share, 10)} {seen.right} of {seen.resolved}" if seen.share is not None else DASH

@@ -56,12 +56,7 @@ def day_trade_data(report: DayTradeReport) -> dict[str, Any]:
         "mismatch_reason": status.mismatch,
         "opened_today": list(status.opened_today),
         "leaves_window": {day: to and to.isoformat() for day, to in report.leaves_window.items()},
-        "spreads": [
-            {
-                **named(spread, "session_date", "underlying", "day_trades", "as_units"),
-            }
-            for spread in report.spreads
-        ],
+        "spreads": [named(spread, "session_date", "underlying", "day_trades", "as_units") for spread in report.spreads],
         "deficits": deficits_data(report.deficits),
     }
 

@@ -138,22 +138,19 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
         return (grid,)
     base = account_currency()
     total = f"{totals.positions} open, worth {money(totals.notional)} {base}, P&L {signed(totals.pnl)} {base}"
-    as_of = Line(text=f"Prices as of {moment(min(v.priced_at for v in views))}", tone=Tone.DIM)
-    alarm = (
-        (Line(text=f"! {totals.unprotected} not fully protected by a working stop.", tone=Tone.BAD),)
-        if totals.unprotected
-        else ()
-    )
-    managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
-    ends = tuple(expiry_line(view) for view in views if view.days_left is not None)
-    is_marked = any(v.is_theoretical or v.is_entered_at_theory for v in views)
-    model = (Line(text=THEORETICAL_NOTE, tone=Tone.DIM),) if is_marked else ()
-    both = tuple(
-        Line(text=f"{v.symbol}: {text}", tone=Tone.DIM)
-        for v in views
-        for text in in_both(v.currency, v.quote_pnl, v.rate)
-    )
-    return (grid, *managed, *ends, *model, *both, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
+    blocks: list[Block] = [grid]
+    blocks += (Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
+    blocks += (expiry_line(view) for view in views if view.days_left is not None)
+    if any(view.is_theoretical or view.is_entered_at_theory for view in views):
+        blocks.append(Line(text=THEORETICAL_NOTE, tone=Tone.DIM))
+    for view in views:
+        quoted = in_both(view.currency, view.quote_pnl, view.rate)
+        blocks += (Line(text=f"{view.symbol}: {text}", tone=Tone.DIM) for text in quoted)
+    blocks.append(Line(text=total, tone=Tone.BOLD))
+    if totals.unprotected:
+        blocks.append(Line(text=f"! {totals.unprotected} not fully protected by a working stop.", tone=Tone.BAD))
+    oldest = min(view.priced_at for view in views)
+    return (*blocks, Line(text=f"Prices as of {moment(oldest)}", tone=Tone.DIM))
 
 
 def expiry_line(view: PositionView) -> Line:

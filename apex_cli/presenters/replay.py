@@ -26,7 +26,7 @@ from apex_cli.presenters.history import (
     win_rates,
 )
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
-from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.columns import Column, Table, bold, words
 from apex_cli.presenters.screen.formats import day_text, gain, money, price, r_multiple, rounded, share, signed, units
 from apex_cli.presenters.screen.plots import WIDTH, curve_rows, depth_rows
 
@@ -86,8 +86,7 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
     """Return the sums, the curves, what was turned down, and the last trades."""
     blocks: list[Block] = [_sums(report), ratio_block("Ratios a year", report.ratios), *_curves(report.curve)]
     if report.refusals:
-        rows = tuple((Cell(code.replace("_", " ")), Cell(str(count))) for code, count in report.refusals.items())
-        blocks.append(Grid(columns=heads("Not executed because", ">Times"), rows=rows))
+        blocks.append(Grid(columns=heads("Not executed because", ">Times"), rows=_refusal_rows(report)))
     if report.adaptations:
         count = len(report.adaptations)
         often = "once" if count == 1 else f"{count:,} times; the last time"
@@ -121,10 +120,16 @@ def remarks(report: ReplayReport) -> tuple[Fields | Grid, ...]:
 
 def refusal_grid(report: ReplayReport) -> Grid:
     """Return why signals were not executed, the most frequent reason first."""
-    rows = tuple((Cell(code.replace("_", " ")), Cell(str(count))) for code, count in report.refusals.items())
     return Grid(
-        title="Not executed, by reason", columns=heads("", ">Times"), rows=rows, empty="Everything was executed."
+        title="Not executed, by reason",
+        columns=heads("", ">Times"),
+        rows=_refusal_rows(report),
+        empty="Everything was executed.",
     )
+
+
+def _refusal_rows(report: ReplayReport) -> tuple[tuple[Cell, Cell], ...]:
+    return tuple((Cell(words(code)), Cell(str(count))) for code, count in report.refusals.items())
 
 
 def period_text(report: ReplayReport) -> str:

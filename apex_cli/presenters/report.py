@@ -36,7 +36,6 @@ MOST_REFUSALS = 12
 
 def report_data(report: TradeReport) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    slippage = report.slippage
     return {
         "from": _day(report.span.first),
         "to": _day(report.span.last),
@@ -56,9 +55,7 @@ def report_data(report: TradeReport) -> dict[str, Any]:
         "equity_curve": [{"session": point.day.isoformat(), "equity": point.equity} for point in report.curve],
         "refusals": [{"code": row.code, "count": row.count, "example": row.example} for row in report.refusals],
         "decisions": report.decisions,
-        "slippage": {
-            **named(slippage, "orders", "delay", "spread", "execution", "total", "by_role"),
-        },
+        "slippage": named(report.slippage, "orders", "delay", "spread", "execution", "total", "by_role"),
         "commission": report.statistics.commission,
         "day_trades": report.day_trades,
     }

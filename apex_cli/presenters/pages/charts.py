@@ -14,6 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 80, 15, 16, 32
 MOST_POINTS = 600
 """Points of a line that are drawn; of a longer one every n-th, and the last."""
 
+NOTHING_DRAWN = '<p class="dim">Nothing to draw yet.</p>'
 LABELS = 6
 _ODD = ' class="odd"'
 """Of every second label below a chart: a narrow screen has no room for it."""
@@ -49,7 +50,7 @@ def line_chart(
     *second* and *band* are drawn behind it; with *is_area* what lies between the line and zero is filled.
     """
     if not values:
-        return '<p class="dim">Nothing to draw yet.</p>'
+        return NOTHING_DRAWN
     places = _thinned(len(values))
     every = [*values, *second, *((*band.lows, *band.highs) if band else ()), *((0.0,) if is_area else ())]
     low, high, ticks = _scale(min(every), max(every))
@@ -101,7 +102,7 @@ class Dot(NamedTuple):
 def scatter_chart(dots: Sequence[Dot], title: str) -> str:
     """Return *dots* over both axes; says so when there are none."""
     if not dots:
-        return '<p class="dim">Nothing to draw yet.</p>'
+        return NOTHING_DRAWN
     left, right, across = _scale(min(dot.x for dot in dots), max(dot.x for dot in dots))
     low, high, ticks = _scale(min(dot.y for dot in dots), max(dot.y for dot in dots))
 
@@ -120,7 +121,7 @@ def scatter_chart(dots: Sequence[Dot], title: str) -> str:
 def bar_chart(counts: Sequence[int], labels: Sequence[str], title: str) -> str:
     """Return a bar for each of *counts*, its number above and its label below."""
     if not any(counts):
-        return '<p class="dim">Nothing to draw yet.</p>'
+        return NOTHING_DRAWN
     high = max(counts) * 1.12
     step = (WIDTH - LEFT - RIGHT) / len(counts)
     bars = []

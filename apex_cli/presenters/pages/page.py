@@ -70,7 +70,7 @@ def section(title: str, body: str, *, kind: str = "") -> str:
 def cards(figures: Iterable[Figure]) -> str:
     """Return numbers as cards."""
     drawn = (
-        f"<div><dt>{html_text(figure.name)}</dt><dd{_class(figure.tone)}>{html_text(figure.value)}</dd>"
+        f"<div><dt>{html_text(figure.name)}</dt><dd{class_of(figure.tone)}>{html_text(figure.value)}</dd>"
         + (f'<dd class="note">{html_text(figure.below)}</dd>' if figure.below else "")
         + "</div>"
         for figure in figures
@@ -79,14 +79,14 @@ def cards(figures: Iterable[Figure]) -> str:
 
 
 def block_section(block: Fields | Grid) -> str:
-    """Return *block* as a section under its own title; nothing for a table without title and rows."""
+    """Return *block* as a section under its own title."""
     return section(block.title, block_html(block))
 
 
 def block_html(block: Block) -> str:
     """Return *block* without its title."""
     if isinstance(block, Line):
-        return f"<p{_class(block.tone)}>{html_text(block.text)}</p>"
+        return f"<p{class_of(block.tone)}>{html_text(block.text)}</p>"
     if isinstance(block, Fields):
         return cards(Figure(name, cell.text, cell.tone) for name, cell in block.rows)
     if isinstance(block, Plot):
@@ -108,5 +108,6 @@ def _row(row: Sequence[Cell], kinds: Sequence[str]) -> str:
     )
 
 
-def _class(tone: Tone) -> str:
+def class_of(tone: Tone) -> str:
+    """Return the attribute that gives an element the style of *tone*; empty for a plain one."""
     return "" if tone is Tone.PLAIN else f' class="{tone}"'

@@ -16,10 +16,10 @@ from apex_cli.presenters.approvals import approval_name, question_lines
 from apex_cli.presenters.day import alarm_cells, equity_rows, head_cells, risk_rows
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.pages.charts import html_text
-from apex_cli.presenters.pages.page import block_html, page, section
+from apex_cli.presenters.pages.page import block_html, class_of, page, section
 from apex_cli.presenters.positions import position_summary
 from apex_cli.presenters.risk import risk_blocks
-from apex_cli.presenters.screen.blocks import Cell, Tone
+from apex_cli.presenters.screen.blocks import Cell
 from apex_cli.presenters.screen.formats import moment
 
 STYLE = """
@@ -116,5 +116,4 @@ def _line(cells: Iterable[Cell]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    kind = "" if cell.tone is Tone.PLAIN else f' class="{cell.tone}"'
-    return f"<span{kind}>{html_text(cell.text)}</span>"
+    return f"<span{class_of(cell.tone)}>{html_text(cell.text)}</span>"

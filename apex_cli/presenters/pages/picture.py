@@ -11,8 +11,8 @@ from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters import replay
 from apex_cli.presenters.history import ratio_figures
 from apex_cli.presenters.pages.charts import HEIGHT as CHART_HEIGHT
+from apex_cli.presenters.pages.charts import NOTHING_DRAWN, bar_chart, depths, html_text, line_chart
 from apex_cli.presenters.pages.charts import WIDTH as CHART_WIDTH
-from apex_cli.presenters.pages.charts import bar_chart, depths, html_text, line_chart
 from apex_cli.presenters.replay import period_text
 from apex_cli.presenters.report import curve_title, equity_values, headline, span_text
 from apex_cli.presenters.screen.blocks import Figure, Tone
@@ -119,7 +119,7 @@ def _card(figure: Figure, width: float) -> str:
 
 def _panel(title: str, chart: str, kind: str = "") -> Part:
     heading = _text(0, 18, title, 20, most=INNER)
-    if not chart.startswith("<svg"):
+    if chart == NOTHING_DRAWN:
         return Part(heading + _text(0, 50, "Nothing to draw yet.", 18, "dim", most=INNER), 76)
     placed = chart.replace("<svg ", f'<svg y="30" width="{INNER}" height="{PANEL_HEIGHT}" ', 1)
     return Part(f'{heading}<g class="panel {kind}">{placed}</g>', 30 + PANEL_HEIGHT + 2 * GAP)

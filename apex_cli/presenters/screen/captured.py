@@ -9,6 +9,7 @@ import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.reason import Reason
+from apex_cli.presenters.envelope import error_entry
 from apex_cli.presenters.screen.blocks import Block
 from apex_cli.presenters.screen.output import Output, reason_error, without_secrets
 
@@ -47,8 +48,7 @@ class Captured(Output):
 
     def fail(self, error: ApexError) -> None:
         """Keep what went wrong and what to do."""
-        entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
-        self._keep({}, error.status, [entry])
+        self._keep({}, error.status, [error_entry(error)])
 
     def detail(self, text: str) -> None:
         """Say nothing."""

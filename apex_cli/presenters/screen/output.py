@@ -244,9 +244,8 @@ class Output:
         else:
             from apex_cli.presenters.screen.plain import render
 
-            is_document = all(
-                isinstance(block, Line) and block.is_whole for block in blocks
-            )  # such as YAML: for programs
+            # What is copied, such as YAML, is for programs: it has no badge.
+            is_document = all(isinstance(block, Line) and block.is_whole for block in blocks)
             write_line(sys.stdout, render(blocks, badge=None if is_document else self.named_badge()))
 
     def named_badge(self) -> AccountBadge | None:

@@ -39,7 +39,6 @@ def _fields(rows: tuple[tuple[str, Cell], ...]) -> str:
 
 
 def _grid(grid: Grid) -> str:
-
     if not grid.rows:
         return grid.empty
     grid = without_empty(grid)
