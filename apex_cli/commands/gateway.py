@@ -15,7 +15,6 @@ from apex_cli.commands.options import (
     flag,
     money_option,
     option,
-    positive,
     positive_decimal,
     seconds,
 )
@@ -26,11 +25,24 @@ if TYPE_CHECKING:
     from apex_cli.gateway.serve import Started
 
 
+MOST_VOLATILITY = 10
+"""A part: 1000 % a year."""
+
+
 def _currency(text: str) -> str:
+    from apex_cli.core.model.currency import CURRENCIES
+
     code = text.strip().upper()
-    if len(code) != 3 or not code.isascii() or not code.isalpha():  # noqa: PLR2004 - letters of ISO 4217
+    if code not in CURRENCIES:
         raise typer.BadParameter(f"{text[:40]!r} is no currency, such as EUR.")
     return code
+
+
+def _volatility(text: str) -> Decimal:
+    value = positive_decimal(text, "0.3")
+    if value > MOST_VOLATILITY:
+        raise typer.BadParameter(f"{text[:40]!r} is more than {MOST_VOLATILITY}. 30 % a year is 0.3.")
+    return value
 
 
 def _rate(text: str) -> tuple[str, Decimal]:
@@ -60,7 +72,11 @@ def gateway(
     state: Annotated[Path | None, option("FILE", "Keep the books there; without it they end with the process.")] = None,
     volatility: Annotated[
         Decimal | None,
-        positive("PART", "A year's volatility that prices options, such as 0.3; without it that of their bars."),
+        typer.Option(
+            parser=_volatility,
+            metavar="PART",
+            help="A year's volatility that prices options, such as 0.3; without it that of their bars.",
+        ),
     ] = None,
     control: Annotated[bool, flag("For tests: take commands as JSON lines on standard input.", "--control")] = False,
 ) -> None:

@@ -85,8 +85,21 @@ def test_an_account_may_be_kept_in_another_currency(start: Callable[..., subproc
     assert Decimal(books["cash"]) == 1000 - (500 + 1) * Decimal("0.80")  # 10 at 50 USD, and 1 USD to the broker
 
 
-@pytest.mark.parametrize("words", [("--base", "EURO"), ("--rate", "USD"), ("--rate", "USD=-1"), ("--rate", "$=1")])
-def test_what_is_no_currency_or_no_rate_is_refused(apex_json: Callable[..., Any], words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--base", "EURO"),
+        ("--base", "XXX"),
+        ("--rate", "USD"),
+        ("--rate", "USD=-1"),
+        ("--rate", "$=1"),
+        ("--rate", "EUO=1"),
+        ("--volatility", "30"),
+    ],
+)
+def test_what_is_no_currency_no_rate_or_no_part_is_refused(
+    apex_json: Callable[..., Any], words: tuple[str, str]
+) -> None:
     assert apex_json("gateway", "--port", "0", *words).status == 2
 
 
