@@ -37,7 +37,8 @@ def history(
             tally.add(trip)
             shown.append((handle, trip))
     statistics = tally.statistics()
-    out.result(history_data([trip for _, trip in shown], statistics), history_blocks(shown, statistics))
+    blocks = history_blocks(shown, statistics, is_choice=bool(symbol or strategy or since))
+    out.result(history_data([trip for _, trip in shown], statistics), blocks)
 
 
 def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None) -> bool:

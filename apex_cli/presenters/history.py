@@ -57,8 +57,12 @@ def history_data(trips: Sequence[RoundTrip], statistics: Statistics) -> dict[str
     return {"round_trips": ROUND_TRIPS.rows(trips), "statistics": statistics_data(statistics)}
 
 
-def history_blocks(named: Sequence[tuple[str, RoundTrip]], statistics: Statistics) -> tuple[Block, ...]:
-    """Return round trips, each behind its handle, as a table, and their sums."""
+def history_blocks(
+    named: Sequence[tuple[str, RoundTrip]], statistics: Statistics, *, is_choice: bool = False
+) -> tuple[Block, ...]:
+    """Return round trips, each behind its handle, as a table, and their sums; with *is_choice* there may be others."""
+    if is_choice and not named:
+        return (Line(text="No closed trade is of that choice.", tone=Tone.DIM),)
     trips = [trip for _, trip in named]
     both = (
         Line(text=f"{trip.instrument.key}: {text}", tone=Tone.DIM)

@@ -97,6 +97,9 @@ class TestHistory:
     def test_filters(self, apex_json: Callable[..., Any], filters: tuple[str, ...], symbols: list[str]) -> None:
         assert [trip["symbol"] for trip in apex_json("history", *filters).data["round_trips"]] == symbols
 
+    def test_a_choice_without_a_trade_does_not_say_that_there_are_none(self, apex: Callable[..., Any]) -> None:
+        assert "No closed trade is of that choice." in apex("history", "--symbol", "APPL").out
+
     @pytest.mark.parametrize(("since", "count"), [("2004-03-04", 1), ("2004-03-05", 0)])
     def test_a_trade_closed_in_the_evening_is_of_new_york_s_day(
         self, traded: Path, apex_json: Callable[..., Any], since: str, count: int
