@@ -109,16 +109,21 @@ class _Reader:
         """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
         if "side" in self.hints.columns:
             return
-        for spelling in words.KNOWN["side"]:
-            if spelling in self.table.keys:
-                at = self.table.keys.index(spelling)
-                if any(self._side_word(tidy(row.cells[at])) for row in self.table.rows if at < len(row.cells)):
-                    self.columns["side"] = at
-                    return
+        places = [self.table.keys.index(spelling) for spelling in words.KNOWN["side"] if spelling in self.table.keys]
+        best = max(places, key=self._says_sides, default=None)
+        if best is not None and self._says_sides(best)[0]:
+            self.columns["side"] = best
+            return
         if self.broker.is_signed:
             self.columns.pop("side", None)
         elif any(map(words.TRADED.match, self._texts("description"))):
             self.columns["side"] = self.columns["description"]
+
+    def _says_sides(self, at: int) -> tuple[int, bool]:
+        """Return how many sides a column says, and whether in other words than those of the position that it is of."""
+        cells = {tidy(row.cells[at]) for row in self.table.rows if at < len(row.cells)}
+        said = {cell: side for cell in cells if (side := self._side_word(cell)) is not None}
+        return len(set(said.values())), any(plain_name(cell) not in {"long", "short"} for cell in said)
 
     def _is_signed(self) -> bool:
         """Return True where the sign of the quantity alone tells a sale, as the broker or the setting has it."""

@@ -21,7 +21,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
     "side": (
         "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
-        "ordertype", "type", "direction", "activity", "activitytype",
+        "ordertype", "type", "activitysubtype", "direction", "activity", "activitytype",
         "instruction", "tradetype",
     ),
     "quantity": (
@@ -96,6 +96,7 @@ KINDS = {
     "warrants": SecType.WAR, "warrant": SecType.WAR, "structuredproducts": SecType.WAR, "war": SecType.WAR,
     "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
     "bill": SecType.BILL, "bills": SecType.BILL,
+    "aandelen": SecType.STK, "株式": SecType.STK, "акции": SecType.STK, "варранты": SecType.WAR,
     "aktien": SecType.STK, "acciones": SecType.STK, "actions": SecType.STK, "azioni": SecType.STK, "ações": SecType.STK,
     "股票": SecType.STK, "aktienundindexoptionen": SecType.OPT, "股票和指数期权": SecType.OPT,
     "外汇": SecType.CASH, "期货": SecType.FUT,
@@ -206,7 +207,15 @@ BROKERS = (
     Broker("Tradier history", _marks("amount date tradetype quantity"), is_signed=True),
     Broker("QuantConnect orders", _marks("time symbol price quantity type status value tag"), is_signed=True),
     Broker("DEGIRO transactions", _marks("isin venue quantity localvalue"), is_us=False, is_mdy=False, is_signed=True),
-    Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
+    Broker(
+        "trade blotter",
+        _marks(
+            "td sd side symbol qty exectime",
+            "tradedate executiontime side qty",
+            "date time symbol side qty route",
+            "date time symbol side quantity route",
+        ),
+    ),
 )
 
 

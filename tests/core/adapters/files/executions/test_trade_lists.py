@@ -850,6 +850,35 @@ Stop limit sell,2026-03-13 15:30:05.123,US00165C1045,AMC,"AMC",,EOF112,10.000000
 """,
         ("03-13 10:30 AMC BUY 10.0000000000", "03-13 11:30 AMC SELL 10.0000000000"),
     ),
+    "wealthsimple, whose direction is that of the position": Case(
+        """\
+transaction_date,settlement_date,account_id,activity_type,activity_sub_type,direction,symbol,name,currency,quantity,unit_price
+2026-03-13,2026-03-16,A1,Trade,BUY,LONG,AMC,AMC,USD,10,5.25
+2026-03-13,2026-03-16,A1,Trade,SELL,LONG,AMC,AMC,USD,10,5.30
+2026-03-13,2026-03-16,A1,MoneyMovement,EFT,,,,CAD,,
+""",
+        ("03-13 09:30 AMC BUY 10", "03-13 09:30 AMC SELL 10"),
+    ),
+    "wealthsimple, a sale alone": Case(
+        "transaction_date,activity_type,activity_sub_type,direction,symbol,quantity\n2026-03-13,Trade,SELL,LONG,AMC,10\n",
+        ("03-13 09:30 AMC SELL 10",),
+    ),
+    "das and sterling, with a route": Case(
+        """\
+Date,Time,Symbol,Side,Price,Qty,Route
+3/13/2026,10:30:05,AMC,B,5.25,100,SMRT
+3/13/2026,11:30:05,AMC,SS,5.30,100,SMRT
+""",
+        ("03-13 10:30 AMC BUY 100", "03-13 11:30 AMC SELL 100"),
+    ),
+    **{
+        f"ib statement, stocks in {language}": Case(
+            f"Statement,Header,Field Name,Field Value\nX,Header,DataDiscriminator,a,b,c,d,e,f,g\n"
+            f'X,Data,Order,{word},USD,AMC,"2026-03-13, 10:46:38",10,39,O\n',
+            ("03-13 10:46 AMC BUY 10",),
+        )
+        for language, word in (("Dutch", "Aandelen"), ("Japanese", "株式"), ("Russian", "Акции"), ("Chinese", "股票"))
+    },
     "degiro names no symbols": Case(
         """\
 Date,Time,Product,ISIN,Reference exchange,Venue,Quantity,Price,,Local value,,Value,,Exchange rate
