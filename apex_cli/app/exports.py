@@ -13,9 +13,11 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.positions.splits import split_fill
 from apex_cli.core.positions.tax_lots import TaxLot, tax_lots
 from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.core.state.events.base_event import kind_of
+from apex_cli.core.state.events.book_events import PositionSplit
 from apex_cli.core.state.events.event import read_event
 from apex_cli.core.state.events.order_events import FillBooked, FillCorrected, IntentWritten, OrderUpdated
 from apex_cli.settings.sections import Settings
@@ -149,7 +151,7 @@ def export_table(
         case ExportKind.FILLS:
             rows = _fills(settings)
         case ExportKind.LOTS:
-            rows = tax_lots(_fills(settings))
+            rows = tax_lots(_fills(settings, in_units_of_today=True))
         case ExportKind.ORDERS:
             rows = _orders(settings)
     columns = COLUMNS[kind]
@@ -159,13 +161,18 @@ def export_table(
     )
 
 
-def _fills(settings: Settings) -> list[Fill]:
-    """Return every fill as it was last booked, oldest first."""
+def _fills(settings: Settings, *, in_units_of_today: bool = False) -> list[Fill]:
+    """Return every fill as it was last booked, oldest first; *in_units_of_today* with the splits that came after it."""
     found: dict[str, Fill] = {}
-    for row in open_journal(settings).scan((kind_of(FillBooked), kind_of(FillCorrected))):
-        event = read_event(row)
-        if isinstance(event, FillBooked | FillCorrected):
-            found[event.data.key] = event.data
+    for row in open_journal(settings).scan((kind_of(FillBooked), kind_of(FillCorrected), kind_of(PositionSplit))):
+        match read_event(row):
+            case FillBooked(data=fill) | FillCorrected(data=fill):
+                found[fill.key] = fill
+            case PositionSplit(data=split) if in_units_of_today:
+                held = [fill for fill in found.values() if fill.instrument.key == split.key]
+                found |= {fill.key: split_fill(fill, split.parts) for fill in held}
+            case _:
+                pass
     return sorted(found.values(), key=lambda fill: (fill.filled_at, fill.key))
 
 

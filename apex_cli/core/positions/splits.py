@@ -35,7 +35,7 @@ def apply_split(tx: State, key: str, parts: SplitParts) -> None:
         tx.positions[key] = replace(row, position=_position(row.position, parts), carried=carried, current_price=price)
     for name, fill in list(tx.fills.items()):
         if fill.instrument.key == key:
-            tx.fills[name] = replace(fill, quantity=parts.quantity(fill.quantity), price=parts.price(fill.price))
+            tx.fills[name] = split_fill(fill, parts)
     for name, bracket in list(tx.brackets.items()):
         if bracket.instrument.key == key:
             tx.brackets[name] = _bracket(bracket, parts)
@@ -105,6 +105,11 @@ def exits_of_plan(
         again = replace(target, client_order_id=name, parent_id=None, quantity=quantity, oca_group=group)
         pairs.append((replace(stop, oca_group=group), again))
     return tuple(pairs)
+
+
+def split_fill(fill: Fill, parts: SplitParts) -> Fill:
+    """Return an execution of before the split in units and at a price of after it."""
+    return replace(fill, quantity=parts.quantity(fill.quantity), price=parts.price(fill.price))
 
 
 def _position(position: Position, parts: SplitParts) -> Position:
