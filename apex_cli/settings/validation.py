@@ -190,7 +190,7 @@ def _override(values: dict[str, Any], name: str, value: object, names: Mapping[s
         guess = suggest(name, [variable_name(each) for each in leaves()])
         reader.problem(name, f"no key goes by this name{f'; did you mean {guess}?' if guess else '.'}")
         return
-    found = reader.value(leaves()[path], value, path)
+    found = reader.value(fields()[path], value, path)
     *sections, key = path.split(".")
     for section in sections:
         values = values.setdefault(section, {})

@@ -24,7 +24,7 @@ from apex_cli.settings.doubts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
 from apex_cli.settings.sections import Settings
-from apex_cli.settings.validation import BUILT_IN, TOP, build_settings, leaves
+from apex_cli.settings.validation import BUILT_IN, TOP, build_settings, fields, leaves, variable_name
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
@@ -258,6 +258,14 @@ class TestOverrides:
             assert settings.broker.ib.ib_port == 4002
             assert settings.risk.allow_symbols == ("AAPL", "ON")
             assert settings.signals.inbox == tmp_path / "in"
+
+    def test_a_variable_gives_a_whole_map(self, tmp_path: Path) -> None:
+        found = load(tmp_path, "currency: {rates: {JPY: 0.0067}}", APEX_CURRENCY__RATES="{EUR: 1.08}")
+        assert {name: str(rate) for name, rate in found.currency.rates.items()} == {"EUR": "1.08"}
+        for path, field in fields().items():
+            if field.kind is dict:
+                assert problems(tmp_path, "", **{variable_name(path): "1"}).keys() == {path}
+                load(tmp_path, "", **{variable_name(path): "{}"})
 
     def test_other_variables_are_not_overrides(self, tmp_path: Path) -> None:
         assert load_settings(None, environ={"APEX_LIVE": "1", "APEX_DEBUG": "x", "PATH": "a__b"}, cwd=tmp_path)
