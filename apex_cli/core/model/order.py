@@ -56,7 +56,7 @@ class Wire(NamedTuple):
 
 
 class OrderTypeRow(Value, frozen=True, kw_only=True):
-    """Everything that differs between order types; nobody who trades by them asks for one by its name."""
+    """Everything that differs between order types; venue, entries, broker adapter and gateway read it here."""
 
     wire: Wire
     meets: Meets
