@@ -30,8 +30,33 @@ def with_value(text: str, path: str, value: str) -> str:
             inner[section] = _new_map(yaml)
         inner = inner[section]
         _require_section(inner, ".".join(sections[: number + 1]))
+    last = next(reversed(inner), None)
+    is_new = key not in inner
     inner[key] = yaml.load(value)
+    if is_new and last is not None and not _is_block(inner[key]):
+        _let_follow(inner, last, key)
     return _dumped(yaml, document)
+
+
+def _is_block(value: Any) -> bool:
+    return hasattr(value, "fa") and not value.fa.flow_style()
+
+
+def _let_follow(inner: Any, last: Any, key: str) -> None:
+    """Put what stands below the key *last*, empty lines and comments on what comes next, below the new *key*."""
+    home, at = inner, last
+    while _is_block(home[at]) and home[at]:
+        home = home[at]
+        at = len(home) - 1 if isinstance(home, list) else next(reversed(home))
+    found = home.ca.items.get(at)
+    place = 0 if isinstance(home, list) else 2
+    if not found or found[place] is None or "\n" not in found[place].value:
+        return
+    token = found[place]
+    own, _, below = token.value.partition("\n")
+    if below:
+        inner.ca.items[key] = [None, None, type(token)(f"\n{below}", token.start_mark, None), None]
+        token.value = f"{own}\n"
 
 
 def without_value(text: str, path: str) -> str | None:

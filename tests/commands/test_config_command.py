@@ -37,6 +37,25 @@ def test_a_value_is_set_and_everything_else_stays(file: Path, apex_json: Callabl
     assert file.read_text() == FILE.replace("capital: 3000  #", "capital: 5000.50 #")
 
 
+@pytest.mark.parametrize(
+    ("before", "key", "value"),
+    [
+        ("risk:\n  capital: 3000\n", "min_confidence", "0.5"),
+        ("risk:\n  capital: 3000  # all of it\n", "min_confidence", "0.5"),
+        ("risk:\n  deny_symbols: [GME]  # never\n", "min_confidence", "0.5"),
+        ("risk:\n  deny_symbols:\n  - GME   # never\n", "min_confidence", "0.5"),
+        ("risk:\n  capital: 3000\n", "deny_symbols", "[GME]"),
+    ],
+)
+def test_what_stands_above_the_next_section_stays_there(
+    here: Path, apex_json: Callable[..., Any], before: str, key: str, value: str
+) -> None:
+    following = "\n# Where signals come from.\nsignals:\n  inbox: in\n"
+    (here / "config.yaml").write_text(before + following)
+    assert apex_json("config", "set", f"risk.{key}", value).status == 0
+    assert (here / "config.yaml").read_text() == f"{before}  {key}: {value}\n{following}"
+
+
 def test_missing_sections_are_added_and_go_with_their_last_key(file: Path, apex_json: Callable[..., Any]) -> None:
     assert apex_json("config", "set", "broker.ib.ib_port", "4002").status == 0
     assert file.read_text() == f"{FILE}broker:\n  ib:\n    ib_port: 4002\n"
