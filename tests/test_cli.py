@@ -144,6 +144,8 @@ class TestMistakes:
             (("size", "--entry"), "--entry"),
             (("cash", "in", "-5"), "No negative number is taken here: -5"),
             (("history", "--since", "2026-13-01"), "'2026-13-01' is no date, such as 2026-11-24."),
+            (("replay", "--from", "0001-01-01"), "0001-01-01 lies outside the years 1900 to 2199."),
+            (("drift", "--to", "9999-12-31"), "9999-12-31 lies outside the years 1900 to 2199."),
             (("size", "a", "b", "--entry", "50", "--stop", "48"), "b"),
             (("state", "chek"), "chek"),
             (("--bogus",), "--bogus"),

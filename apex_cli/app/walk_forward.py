@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import MAXYEAR, MINYEAR, date, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -29,9 +29,14 @@ class Span(NamedTuple):
     days: int = 0
 
     def after(self, day: date, times: int = 1) -> date:
-        """Return the day that lies this long after *day*; the last of its month where there is no such day."""
+        """Return the day that lies this long after *day*; the last of its month where there is no such day.
+
+        Beyond the years 1 to 9999 it is the first or the last day that there is.
+        """
         months = day.year * 12 + day.month - 1 + self.months * times
         year, month = divmod(months, 12)
+        if not MINYEAR <= year <= MAXYEAR:
+            return date.min if year < MINYEAR else date.max
         last = monthrange(year, month + 1)[1]
         return date(year, month + 1, min(day.day, last)) + timedelta(days=self.days * times)
 

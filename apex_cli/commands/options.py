@@ -48,10 +48,15 @@ def cash_amount(text: str | Decimal) -> Decimal:
 
 def day(text: str) -> datetime:
     """Return *text*, such as ``2026-11-24``, as the beginning of a day without a zone."""
+    from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR
+
     try:
-        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - the exchange's own days
+        found = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - the exchange's own days
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no date, such as 2026-11-24.") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise typer.BadParameter(f"{text} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
+    return found
 
 
 def fraction(text: str) -> Decimal:

@@ -36,6 +36,8 @@ class TestSpans:
         assert read_span("1y").after(date(2024, 2, 29)) == date(2025, 2, 28)
         assert read_span("6m").before(date(2024, 8, 31)) == date(2024, 2, 29)
         assert read_span("2w").after(date(2024, 12, 25)) == date(2025, 1, 8)
+        assert read_span("9999y").after(date(2024, 2, 29)) == date.max
+        assert read_span("9999y").before(date(2024, 2, 29)) == date.min
         assert read_walk("3y/6m") == (Span(months=36), Span(months=6))
 
     @pytest.mark.parametrize("text", ["", "3", "y", "0y", "3 y", "-1y", "3y/1y"])
@@ -94,6 +96,8 @@ def test_what_is_held_out_follows_what_is_seen() -> None:
     assert (end.first - seen.last).days == 1
     with pytest.raises(InputError, match="Nothing is left"):
         held_out(Settings(), ReplayOptions(bars_dir=DEMO), read_span("9y"))
+    with pytest.raises(InputError, match="Nothing is left"):
+        held_out(Settings(), ReplayOptions(bars_dir=DEMO), read_span("9999y"))
 
 
 class TestGoingOn:
