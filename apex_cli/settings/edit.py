@@ -69,11 +69,29 @@ def without_value(text: str, path: str) -> str | None:
         way.append(way[-1].get(section) if hasattr(way[-1], "get") else None)
     if not hasattr(way[-1], "get") or key not in way[-1]:
         return None
-    del way[-1][key]
-    for outer, section, inner in zip(reversed(way[:-1]), reversed(sections), reversed(way[1:]), strict=True):
-        if not inner:
-            del outer[section]
-    return _dumped(yaml, document)
+    names = [*sections, key]
+    while len(names) > 1 and len(way[-1]) == 1:  # a section goes with its last key
+        names.pop()
+        way.pop()
+    home, at = way[-1], names[-1]
+    rest = None if home.fa.flow_style() else _without_lines(text, *home.lc.key(at))
+    del home[at]
+    return rest if rest is not None and (yaml.load(rest) or {}) == document else _dumped(yaml, document)
+
+
+def _without_lines(text: str, first: int, column: int) -> str:
+    """Return *text* without the key at line *first* and *column*; what stands between it and the next one stays."""
+    lines = text.splitlines(keepends=True)
+    last = first
+    for number, line in enumerate(lines[first + 1 :], start=first + 1):
+        content = line.strip()
+        if not content or content.startswith("#"):
+            continue
+        indent = len(line) - len(line.lstrip())
+        if indent < column or (indent == column and not content.startswith("-")):
+            break
+        last = number
+    return "".join(lines[:first] + lines[last + 1 :])
 
 
 def _yaml() -> YAML:

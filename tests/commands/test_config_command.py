@@ -54,6 +54,26 @@ def test_what_stands_above_the_next_section_stays_there(
     (here / "config.yaml").write_text(before + following)
     assert apex_json("config", "set", f"risk.{key}", value).status == 0
     assert (here / "config.yaml").read_text() == f"{before}  {key}: {value}\n{following}"
+    assert apex_json("config", "unset", f"risk.{key}").status == 0
+    assert (here / "config.yaml").read_text() == f"{before}{following}"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("risk:\n  capital: 5  # mine\n\n# Where from.\nsignals: {}\n", "\n# Where from.\nsignals: {}\n"),
+        ("risk:\n  capital:   5\n  # Never.\n  deny_symbols: [A,B]\n", "risk:\n  # Never.\n  deny_symbols: [A,B]\n"),
+        ("risk: {capital: 5}\n# Where from.\nsignals: {}\n", "# Where from.\nsignals: {}\n"),
+        ("risk: {capital: 5, max_positions: 3}\n", "risk: {max_positions: 3}\n"),
+        ("# All mine.\nrisk:\n  capital: 5\n", "# All mine.\n"),
+    ],
+)
+def test_a_key_is_taken_out_without_its_neighbours(
+    here: Path, apex_json: Callable[..., Any], text: str, left: str
+) -> None:
+    (here / "config.yaml").write_text(text)
+    assert apex_json("config", "unset", "risk.capital").status == 0
+    assert (here / "config.yaml").read_text() == left
 
 
 def test_missing_sections_are_added_and_go_with_their_last_key(file: Path, apex_json: Callable[..., Any]) -> None:
