@@ -68,7 +68,9 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     ),
     "strategy": ("strategy", "strategyname", "strategyid", "system", "setup"),
     "source": ("source", "sender", "provider"),
-    "timestamp": ("timestamp", "time", "datetime", "date", "createdat", "signaltime", "timenow", "alerttime"),
+    "timestamp": ("timestamp", "time", "datetime", "date", "createdat", "signaltime", "timenow", "alerttime",
+        "signaldate", "alertdate", "created", "sentat", "triggeredat", "firedat", "ts",
+    ),
     "expires_at": ("expiresat", "expires", "validuntil", "goodtill", "goodtilldate"),
     "signal_id": ("signalid", "alertid", "id", "uuid", "uid"),
     "market_type": ("markettype", "assetclass", "assettype", "instrumenttype", "securitytype"),
@@ -121,6 +123,17 @@ _EXITS = frozenset({
 })  # fmt: skip
 _LEAVES = _EXITS - {"none", "neutral", "hold", "add", "reverse", "cancel"}
 """Words that leave a position whichever column of a side they stand in."""
+
+_NOTHING_LEFT = frozenset({"positionsize", "marketpositionsize"})
+_REDUCES = frozenset({"reduceonly", "closeonly", "closeposition"})
+_EFFECTS = frozenset({"positioneffect", "effect", "openclose", "intent"})
+_REMARKS = frozenset({"comment", "orderid", "ordercomment", "alertmessage", "strategyordercomment", "strategyorderid"})
+_LEAVING_REMARK = r"\s*(?:exit\b|flatten\b|close (?:entry|entries|position|long|short|all)\b)"
+"""What other fields say of an order that leaves a position: none is left, it only reduces, or a remark says so.
+
+Source: {{strategy.market_position_size}} and the others, https://www.tradingview.com/support/solutions/43000531021;
+``strategy.close`` of Pine calls its orders "Close entry(s) order" and "Close position order".
+"""
 
 _WAITS = frozenset({"stop", "stoplimit", "stopmarket", "stp", "stplmt"})
 """Types of orders whose own stop price is what the entry waits for, and no stop loss.
@@ -552,7 +565,8 @@ class _Translator:
         other = next((key for key, value in left.items() if side is not None and value in _OPPOSITE[side]), "")
         leaving = next((key for key, value in said.items() if value in _LEAVES), "") if word not in _EXITS else ""
         against = next((key for key, value in said.items() if value in opposite), "")
-        name = flat or other or leaving or against or "signal_type"
+        told = next((key for key, value in after.items() if _is_told_to_leave(key, value)), "")
+        name = flat or other or leaving or against or ("" if word in _EXITS else told) or "signal_type"
         if word not in _EXITS and name == "signal_type":
             return
         self.fields.pop("signal_type", None) if name == "signal_type" else None
@@ -593,6 +607,18 @@ def _flat(row: Mapping[str, object]) -> dict[str, object]:
         else:
             flat[name] = value
     return flat
+
+
+def _is_told_to_leave(name: str, value: object) -> bool:
+    """Return True where a field beside the side says that the order leaves a position."""
+    text = str(value).strip().lower()
+    if name in _NOTHING_LEFT:
+        return number(text) == 0
+    if name in _REDUCES:
+        return text in {"true", "1", "yes"}
+    if name in _EFFECTS:
+        return plain_name(text) in {"close", "closing", "toclose", "exit"}
+    return name in _REMARKS and re.match(_LEAVING_REMARK, text) is not None
 
 
 def _without_container(name: str) -> str:

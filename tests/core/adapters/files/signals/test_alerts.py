@@ -158,6 +158,12 @@ def test_a_date_beside_a_time_of_day_is_one_time(table: str) -> None:
     assert not set(signal.metadata) & {"Date", "also_timestamp"}
 
 
+@pytest.mark.parametrize("name", ["Signal Date", "alert_date", "created", "sentAt", "triggered_at", "ts"])
+def test_the_age_of_a_signal_is_known_by_its_time_whatever_that_is_called(name: str) -> None:
+    row = {"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 25.85, name: "2026-03-02T19:30:00Z"}
+    assert f"{one(row).created_at:%H:%M}" == "19:30"
+
+
 def test_facts_are_kept_and_secrets_are_not() -> None:
     facts = one(ALERTS["tradingview"]).metadata
     assert (facts["interval"], facts["volume"]) == ("60", 123)
@@ -186,6 +192,39 @@ def test_a_second_word_that_leaves_the_position_opens_none(changes: dict[str, An
     row = {"ticker": "MSFT", "price": 26.5, "sl": 25.85, "tp": 28.75, **changes}
     assert words in why(row)
     assert "use apex close to leave one" in why(row)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"market_position_size": "0"},
+        {"strategy": {"position_size": 0}},
+        {"reduceOnly": True},
+        {"positionEffect": "CLOSING"},
+        {"intent": "exit"},
+        {"order_id": "Close entry(s) order Long"},
+        {"comment": "Exit Long"},
+    ],
+)
+def test_an_order_that_only_reduces_opens_none_even_where_a_rule_makes_stops(changes: dict[str, Any]) -> None:
+    form = SignalForm(default_stop=lambda *_: (Decimal(30), "a rule"))
+    assert "use apex close to leave one" in why(
+        {"ticker": "MSFT", "action": "sell", "price": 26.5, **changes}, form=form
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"market_position_size": "5"},
+        {"reduceOnly": "false"},
+        {"comment": "close above the average"},
+        {"order_id": "Long"},
+        {"positionEffect": "OPENING"},
+    ],
+)
+def test_an_order_that_opens_may_say_so(changes: dict[str, Any]) -> None:
+    assert levels(one({"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 25.85, "tp": 28.75, **changes})) == RIGHT
 
 
 @pytest.mark.parametrize("changes", [{"side": "long", "action": "buy"}, {"side": "buy", "type": "market"}])
