@@ -15,7 +15,7 @@ from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.model.wording import decimals
+from apex_cli.core.model.wording import price
 from apex_cli.core.positions.holding import expiry_deadline, flat_from, holding_deadline
 
 TRADE_BY_NIGHT = frozenset({MarketType.CRYPTO, MarketType.FOREX})
@@ -82,10 +82,10 @@ class ManagedBy(Value, frozen=True, kw_only=True):
     def words(self) -> tuple[str, ...]:
         """Each of these in a few words, New York time."""
         reported = (
-            None if self.trail_amount is None else f"trail {decimals(self.trail_amount)}",
-            None if self.trails_from is None else f"trail from {decimals(self.trails_from)}",
+            None if self.trail_amount is None else f"trail {price(self.trail_amount)}",
+            None if self.trails_from is None else f"trail from {price(self.trails_from)}",
             "stop at entry" if self.is_stop_at_entry else None,
-            None if self.breakeven_from is None else f"break-even from {decimals(self.breakeven_from)}",
+            None if self.breakeven_from is None else f"break-even from {price(self.breakeven_from)}",
             None if self.held_until is None else f"until {_in_new_york(self.held_until)}",
             None
             if self.closed_before_expiry is None

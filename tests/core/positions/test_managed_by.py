@@ -14,7 +14,7 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.side import OrderSide, PositionSide
-from apex_cli.core.positions.managed_by import gain_of, managed_by
+from apex_cli.core.positions.managed_by import ManagedBy, gain_of, managed_by
 
 D = Decimal
 NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("America/New_York"))
@@ -105,3 +105,8 @@ def test_a_profit_in_r_needs_no_rate() -> None:
     own = Rate(currency="JPY", value=D(1) / 50, source="USD.JPY itself", is_own=True)
     yen = replace(BRACKET, risk_per_unit=Usd(D(2) / 48), rate=own)
     assert round(gain_of(HELD, yen, Price(D(53))).unit, 20) == 2
+
+
+def test_prices_of_pairs_and_coins_are_named_in_full() -> None:
+    managed = ManagedBy(trail_amount=Price(Decimal("0.00135")), breakeven_from=Price(Decimal("0.00002168")))
+    assert managed.words == ("trail 0.00135", "break-even from 0.00002168")
