@@ -63,7 +63,7 @@ def require_live_word(settings: Settings) -> None:
     Raises:
         RefusedError: ``--live`` is missing.
     """
-    if badge_of(settings).kind is AccountKind.LIVE and not settings.live:
+    if _lacks_live_word(settings):
         mode = f"{broker_row(settings).section}.mode"
         raise RefusedError(
             "live_not_allowed",
@@ -72,6 +72,11 @@ def require_live_word(settings: Settings) -> None:
         )
 
 
+def _lacks_live_word(settings: Settings) -> bool:
+    return badge_of(settings).kind is AccountKind.LIVE and not settings.live
+
+
 def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
-    """Return the market of the broker that *settings* choose."""
+    """Return the market of the broker that *settings* choose; it can only be read where ``--live`` is missing."""
+    read_only = read_only or _lacks_live_word(settings)
     return broker_row(settings).load().make_market(settings, read_only=read_only, books=books)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market, require_live_word
 from apex_cli.app.resources import badge_of
-from apex_cli.core.errors import RefusedError
+from apex_cli.core.errors import BrokerError, RefusedError
 from apex_cli.core.model.account import AccountKind
 from apex_cli.core.text.fields import Field, fields_of, is_section
 from apex_cli.settings.brokers import BrokerName, BrokerSettings
@@ -61,6 +62,8 @@ def test_a_broker_with_accounts_goes_by_its_own_section(tmp_path: Path, name: Br
     with pytest.raises(RefusedError, match=rf"broker\.{name.value}\.mode is live"):
         require_live_word(live)
     require_live_word(live.replace(live=True))
+    with pytest.raises(BrokerError, match="only looks"):
+        asyncio.run(make_market(live, read_only=False, books=Books()).broker.require_ready())
 
 
 @pytest.mark.parametrize("is_simulated", [True, False])
