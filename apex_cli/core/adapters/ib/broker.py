@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
 from apex_cli.core.adapters.ib.guards import masked
-from apex_cli.core.adapters.ib.link import Link
+from apex_cli.core.adapters.ib.link import NO_ANSWER, REFUSED, Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
 from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
 from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.adapters.ib.tracker import Tracker
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.currency import Rate, own_rate
@@ -71,7 +71,21 @@ class IbBroker(Sender):
 
     async def identify(self, instrument: Instrument) -> Instrument:
         """Return *instrument* as the broker lists it: with its number, its class and its price steps."""
-        return await self.catalog.identify(instrument)
+        async with self._of_one_security():
+            return await self.catalog.identify(instrument)
+
+    @asynccontextmanager
+    async def _of_one_security(self) -> AsyncIterator[None]:
+        """Let a question that the broker answers with an error, or not while it answers to the time, stop no other."""
+        try:
+            yield
+        except BrokerError as error:
+            if error.code == NO_ANSWER:
+                await self.server_time()
+            elif error.code != REFUSED:
+                raise
+            message = f"{error.message} Nothing was sent."
+            raise SecurityError(error.code, message, hint=error.hint, details=error.details) from error
 
     async def account(self) -> AccountSnapshot:
         """Return what the account is worth, as the broker keeps reporting."""
@@ -105,7 +119,8 @@ class IbBroker(Sender):
     async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
         """Return the options on *underlying* that the broker lists for its own routing; *price* plays no part."""
         del price
-        return await self.catalog.chain(underlying)
+        async with self._of_one_security():
+            return await self.catalog.chain(underlying)
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return the margin after *order*; None when the broker gives no number.

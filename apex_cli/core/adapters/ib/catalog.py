@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.ib.link import NO_ANSWER, REFUSED, Link
+from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.securities import SMART, contract_fields, instrument_of, parts_of_unit, require_units
 from apex_cli.core.adapters.ib.security_register import SecurityRegister
@@ -139,7 +139,7 @@ class Catalog:
         """
         listed = (await self._detail(underlying)).contract
         link = self._link
-        found = await self._answer(
+        found = await link.ask(
             f"the options on {underlying.key}",
             lambda: link.ib.reqSecDefOptParamsAsync(listed.symbol, "", listed.secType, listed.conId),
         )
@@ -216,30 +216,11 @@ class Catalog:
         link = self._link
         wanted = link.library.Contract(**fields)
         try:
-            return await self._answer(
-                f"the contract of {instrument.key}", lambda: link.ib.reqContractDetailsAsync(wanted)
-            )
-        except SecurityError as error:
+            return await link.ask(f"the contract of {instrument.key}", lambda: link.ib.reqContractDetailsAsync(wanted))
+        except BrokerError as error:
             if error.details.get("ib_code") != 200:  # noqa: PLR2004 - the number of an unknown security
                 raise
             return ()
-
-    async def _answer(self, what: str, request: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
-        """Ask for *what* of one security.
-
-        Raises:
-            SecurityError: the broker refuses to report it, or does not report it and answers to other questions.
-            BrokerError: the broker does not answer at all.
-        """
-        try:
-            return await self._link.ask(what, request)
-        except BrokerError as error:
-            if error.code == NO_ANSWER:
-                await self._link.server_time()
-            elif error.code != REFUSED:
-                raise
-            message = f"{error.message} Nothing was sent."
-            raise SecurityError(error.code, message, hint=error.hint, details=error.details) from error
 
     async def _bands(self, rule: int) -> tuple[Band, ...]:
         """Return the steps of one market rule; empty when it is not reported in time."""

@@ -419,9 +419,12 @@ def test_a_silent_answer_about_one_security_is_no_broken_connection(
 ) -> None:
     session = connect(gateway.port, request_timeout_s=0.3)
     entry = order("E", "BUY", "MARKET")
-    gateway.fault("swallow", "reqContractDetails", times=2)
+    gateway.fault("swallow", "reqContractDetails", times=3)
     with pytest.raises(SecurityError, match="the contract of AAPL"):
         session.run(session.broker.identify(entry.instrument))
+    with pytest.raises(BrokerError, match="did not answer within") as of_order:  # a close is no signal of many
+        session.run(session.broker.submit([entry]))
+    assert not isinstance(of_order.value, SecurityError)
     gateway.fault("swallow", "reqCurrentTime")
     with pytest.raises(BrokerError, match="did not answer within") as caught:
         session.run(session.broker.identify(entry.instrument))
