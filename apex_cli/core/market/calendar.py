@@ -292,12 +292,12 @@ def next_auction(phase: Phase, after: datetime) -> datetime | None:
         day = next_session(day)
 
 
-@lru_cache(maxsize=1 << 12)
 def day_of_bar(end: datetime) -> date:
     """Return the New York date of a bar that ends at *end*; one that ends at midnight is of the day before."""
     return (end - LAST_SECOND).astimezone(NEW_YORK).date()
 
 
+@lru_cache(maxsize=1 << 12)
 def session_date(moment: datetime) -> date:
     """Return the session that a trade at *moment* belongs to.
 

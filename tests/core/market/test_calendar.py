@@ -145,6 +145,13 @@ def test_a_moment_belongs_to_its_new_york_session(moment: str, session: str) -> 
     assert session_date(new_york(moment)) == date.fromisoformat(session)
 
 
+def test_the_session_of_a_moment_is_worked_out_once() -> None:
+    moment = new_york("2026-11-24T19:59:58")
+    known = session_date.cache_info().hits
+    assert session_date(moment) == session_date(moment)
+    assert session_date.cache_info().hits > known
+
+
 def test_the_utc_date_does_not_matter() -> None:
     assert session_date(datetime(2026, 11, 25, 0, 40, tzinfo=UTC)) == date(2026, 11, 24)
 
