@@ -353,7 +353,7 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
             return at, None
     days = [at for at in whens if at not in clocks]
     if days:
-        return days[0], next(iter(clocks), None) or _clock_beside(table, days[0])
+        return days[0], clocks[0] if clocks else _clock_beside(table, days[0])
     if not candidates:
         dated = [at for at in range(len(keys)) if _holds_dates(table, at)]
         return (dated[0] if len(dated) == 1 else None), None

@@ -752,6 +752,11 @@ MSFT,2026-07-06,100.1,102.25,99.5,101,12345
         "Datum;Zeit;Eröffnung;Hoch;Tief;Schluss;Volumen\n13.07.2026;09:30;1,1;2,2;1,0;1,5;5\n13.07.2026;09:35;1,1;2,2;1,0;1,5;5\n",
         ("AAPL 07-13 09:30 5m 1.1 2.2 1.0 1.5 5", "AAPL 07-13 09:35 5m 1.1 2.2 1.0 1.5 5"),
     ),
+    "a time of day before its date": Case(
+        "AAPL.csv",
+        "Time,Date,Open,High,Low,Close,Volume\n0930,2026-07-13,1,2,1,1.5,5\n0935,2026-07-13,1,2,1,1.5,5\n",
+        ("AAPL 07-13 09:30 5m 1 2 1 1.5 5", "AAPL 07-13 09:35 5m 1 2 1 1.5 5"),
+    ),
     "a column of hours": Case(
         "AAPL.csv",
         "Date,Hour,Open,High,Low,Close\n2026-07-13,10,1,2,1,1.5\n2026-07-13,11,1,2,1,1.5\n2026-07-13,12,1,2,1,1.5\n",
