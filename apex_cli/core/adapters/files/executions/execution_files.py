@@ -177,9 +177,12 @@ def _of_document(document: object, name: str, hints: FileHints, account: str) ->
 
 
 def _is_foreign(rows: object) -> bool:
-    """Return True for records most of whose names are not ours."""
+    """Return True for records without our time and id, or most of whose names are not ours."""
     first = rows[0] if isinstance(rows, list) and rows else None
-    return isinstance(first, Mapping) and len(set(first) & set(EXECUTION_FIELDS)) * 2 < len(first)
+    if not isinstance(first, Mapping) or not first:
+        return False
+    ours = set(first) & set(EXECUTION_FIELDS)
+    return not ours & {"time", "exec_id"} or len(ours) * 2 < len(first)
 
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:

@@ -179,6 +179,12 @@ Run Date,Account,Account Number,Action,Symbol,Description,Type,Quantity,Price ($
         2,
         "s.json",
     ),
+    "json with our names but for the time": Case(
+        """\
+[{"symbol":"AMC","side":"BUY","quantity":"10","price":"5","executed_at":"2026-03-13T10:00:00-04:00"}]""",
+        1,
+        "t.json",
+    ),
     "schwab title line": Case(
         """\
 "Transactions  for account Individual XXXX-1234 as of 03/14/2026 10:00:00 ET"
