@@ -303,10 +303,10 @@ def market_exposures(state: State, account: AccountSnapshot | None) -> tuple[Mar
 
 def _daily_loss(state: State, day: Day, limits: RiskLimits) -> Gauge | None:
     """Return the loss since the session's start beside the most it may be, as the daily-loss check has it."""
-    if day.pnl_fraction is None:
+    if day.equity is None or day.pnl is None:
         return None
     start = state.counters.session_start_equity
-    return Gauge(used=Usd(max(ZERO, -day.pnl_fraction * start)), limit=Usd(limits.max_daily_loss_pct * start))
+    return Gauge(used=Usd(max(ZERO, start - day.equity)), limit=Usd(limits.max_daily_loss_pct * start))
 
 
 def _order_rank(record: OrderRecord) -> tuple[bool, bool, str, OrderRole, int]:

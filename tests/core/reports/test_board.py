@@ -52,6 +52,16 @@ def test_pnl_and_loss_of_the_day_are_measured_from_the_sessions_start() -> None:
     assert found.day.totals.pnl == -15
 
 
+def test_the_loss_of_the_day_is_exact_to_the_cent() -> None:
+    rig = Rig()
+    rig.cycle()
+    with rig.store.transaction() as tx:
+        tx.counters = replace(tx.counters, session_start_equity=Usd(D("3000.05")))
+    found = board(rig)
+    assert found.daily_loss is not None
+    assert found.daily_loss.used == D("0.05")
+
+
 def test_the_account_of_an_earlier_session_is_not_the_day_of_this_one() -> None:
     rig = Rig()
     rig.cycle()
