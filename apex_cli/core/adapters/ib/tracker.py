@@ -270,8 +270,9 @@ class Tracker:
         if not _keep_newest(self.fills, fill):
             return
         known.fills[fill.key] = fill
-        if earlier is not None and earlier.quantity != fill.quantity:
-            known.taken_back[fill.key] = known.taken_back.get(fill.key, ZERO) + earlier.quantity - fill.quantity
+        if earlier is not None:
+            most = earlier.quantity + known.taken_back.get(fill.key, ZERO)
+            known.taken_back[fill.key] = max(most - fill.quantity, ZERO)
         self._events.append(fill)
         self._end_when_filled(known)
 

@@ -142,6 +142,12 @@ def test_a_correction_does_not_add_up() -> None:
     assert hear(made, executed(1, 4)) == [], "an older word on the same execution"
 
 
+def test_a_correction_to_more_shares_ends_the_order_that_it_fills() -> None:
+    made = sent()
+    hear(made, opened(), executed(1, 6), status("Filled", 10))
+    assert states(hear(made, executed(1, 10, correction=2))) == {"E": OrderStatus.FILLED}
+
+
 def test_a_commission_before_the_fill_was_reported_goes_with_it() -> None:
     words = [opened(), executed(1, 10), CommissionWord(exec_id="0001.1.01.01", commission=Usd(Decimal("0.35")))]
     (fill,) = [event for event in hear(sent(), *words) if isinstance(event, Fill)]
