@@ -86,7 +86,7 @@ def test_a_trailing_stop_follows_the_bars_and_fills(world: Any, apex: Any) -> No
     trip = last_trip(apex)
     assert (trip["exit_reason"], trip["exit_price"]) == ("trail", "53.00")
     reported = apex("explain", "one").out
-    assert "trailing stop 1.0 behind the price from 51.0 on, at 52.0 (+1.00 R)" in reported
+    assert "trailing stop 1.00 behind the price from 51.00 on, at 52.00 (+1.00 R)" in reported
     assert "old stop S1 gone, S2 works" in reported
 
 
@@ -95,7 +95,7 @@ def test_break_even_is_the_common_rule(world: Any, apex: Any) -> None:
     apex("run", "--once")
     apex("run", "--once", "--bars-until", "2026-11-30")
     assert (last_trip(apex)["exit_price"], last_trip(apex)["pnl"]) == ("50.00", "0.00")
-    assert "stop moved from 48 to 50.0 at 52.5 (+1.25 R): break-even" in apex("explain", "one").out
+    assert "stop moved from 48.00 to 50.00 at 52.50 (+1.25 R): break-even" in apex("explain", "one").out
 
 
 def test_held_over_a_holiday_a_half_day_and_a_weekend(world: Any, apex: Any) -> None:
@@ -136,7 +136,7 @@ def test_an_entry_follows_the_price_and_keeps_its_bound(world: Any, apex: Any, h
         assert Decimal(order["limit_price"]) == Decimal(limit)
         apex("run", "--max-cycles", "1")
     reported = apex("explain", "one").out
-    assert "entry for 14 moved from 50 to 50.10" in reported
+    assert "entry for 14 moved from 50.00 to 50.10" in reported
 
 
 @pytest.mark.parametrize(
