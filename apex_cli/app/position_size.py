@@ -76,6 +76,7 @@ def size_of(settings: Settings, terms: SizeTerms) -> SizeAnswer:
         rate, missing = rate_now(settings, instrument, levels[0])
     answer = (
         level_problem(side, *levels)
+        or _expired(settings, instrument)
         or missing
         or size_position(
             instrument=instrument, entry=levels[0], stop=levels[1], risk=risk, rate=rate, currency=settings.currency
@@ -123,6 +124,22 @@ def rate_now(settings: Settings, instrument: Instrument, price: Price) -> tuple[
     now = make_system_clock(settings).now()
     rate = Rates(settings.currency, prices=open_bars(settings)).rate(instrument, price, now)
     return rate, no_rate(instrument, rate, settings.currency, now)
+
+
+def _expired(settings: Settings, instrument: Instrument) -> Reason | None:
+    """Return that the option *instrument* has expired; None where time follows the bars, which are not read here."""
+    if instrument.expiry is None:
+        return None
+    from apex_cli.app.resources import make_system_clock
+    from apex_cli.core.market.expiry import has_expired
+    from apex_cli.settings.brokers import SimulationClock
+
+    if settings.simulation.clock is SimulationClock.BARS or not has_expired(
+        instrument, make_system_clock(settings).now()
+    ):
+        return None
+    message = f"{instrument.key} has expired on {instrument.expiry}."
+    return Reason(code="contract", message=message, limit="a security that has not expired", value=instrument.key)
 
 
 def level_problem(side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]) -> Reason | None:

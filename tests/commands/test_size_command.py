@@ -84,9 +84,10 @@ def test_a_broken_cap_is_a_warning_with_its_numbers_or_a_refusal(here: Path, ape
         (("--side", "sell"), "must lie above the entry"),
         (("--target", "49"), "must lie above the entry"),
         (("--side", "sell", "--target", "52"), "must lie"),
+        (("AAPL 200117C00100000",), "has expired on 2020-01-17"),
     ],
 )
-def test_levels_on_the_wrong_side_are_refused(apex: Callable[..., Any], options: tuple[str, ...], words: str) -> None:
+def test_what_nobody_can_trade_is_refused(apex: Callable[..., Any], options: tuple[str, ...], words: str) -> None:
     answer = apex("size", "--entry", "50", "--stop", "48", *options)
     assert answer.status == 4
     assert words in answer.err
