@@ -559,7 +559,11 @@ class _Translator:
         after = {plain_name(str(key)): value for key, value in row.items()}
         left = {key: str(after.get(key, "")).strip().lower() for key in _AFTER}
         side = self._side()
-        said = {key: plain_name(value) for key, value in after.items() if key in _SIDES and isinstance(value, str)}
+        said = {
+            plain_name(str(key)): plain_name(value)
+            for key, value in row.items()
+            if isinstance(value, str) and plain_name(str(_without_container(key))) in _SIDES
+        }
         opposite = _SELLS if word in _BUYS else _BUYS if word in _SELLS else frozenset()
         flat = next((key for key, value in left.items() if value == "flat"), "")
         other = next((key for key, value in left.items() if side is not None and value in _OPPOSITE[side]), "")
@@ -601,6 +605,7 @@ def _flat(row: Mapping[str, object]) -> dict[str, object]:
     flat: dict[str, object] = {}
     for given, value in row.items():
         name = _without_container(given)
+        name = given if name in row or name in flat else name
         if isinstance(value, Mapping) and plain_name(str(name)) in CONTAINERS:
             for inner, item in _flat(value).items():
                 flat.setdefault(inner, item)

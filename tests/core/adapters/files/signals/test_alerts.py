@@ -186,6 +186,8 @@ def test_an_alert_that_leaves_a_position_opens_none(changes: dict[str, str]) -> 
         ({"side": "short", "action": "buy"}, "action: found 'buy' beside 'short'"),
         ({"side": "buy", "strategy": {"order_action": "sell"}}, "orderaction: found 'sell' beside 'buy'"),
         ({"side": "long", "type": "exit"}, "type: found 'exit' beside 'long'"),
+        ({"side": "buy", "strategy.order.side": "sell"}, "strategyorderside: found 'sell' beside 'buy'"),
+        ({"strategy.order.side": "sell", "side": "buy"}, "strategyorderside: found 'sell' beside 'buy'"),
     ],
 )
 def test_a_second_word_that_leaves_the_position_opens_none(changes: dict[str, Any], words: str) -> None:
