@@ -216,6 +216,14 @@ Dividend Reinvestment","Buy","0.05","$60.00","($3.00)"
 """,
         5,
     ),
+    "ib statement, a trade without its quantity": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,Code
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 10:46:38",,39.83,O
+""",
+        "quantity: is missing",
+    ),
     "ib statement with cancel": Case(
         """\
 Statement,Header,Field Name,Field Value
