@@ -308,8 +308,8 @@ class _Reader:
             return reason
         if plain_name(kind) in words.NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
             return _short_reason(action or kind)
-        traded = bool(self._cell(row, "symbol")), self._has_quantity(row)
-        if self._side_word(action) is None and not (any(traded) if self.is_signed else all(traded)):
+        is_whole = self._cell(row, "symbol") and self._has_quantity(row)
+        if not self.is_signed and self._side_word(action) is None and not is_whole:
             return _short_reason(action or kind)
         if not self.broker.is_us or self.is_signed or self._side_word(action) is not None:
             return ""

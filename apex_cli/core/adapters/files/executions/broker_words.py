@@ -110,8 +110,14 @@ UNIQUE_IDS = frozenset({"execid", "executionid", "ibexecid", "fillid"})
 UNCOUNTED_KINDS = frozenset({"cfd", "cfds", "fund", "funds", "mutualfund", "mutualfunds", "commodities", "metals"})
 """Kinds of Interactive Brokers that are no securities to be day-traded."""
 
-NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
-"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
+NO_TRADE_CATEGORIES = frozenset({
+    "receivedeliver", "moneymovement",
+    "ach", "wire", "check", "dividend", "interest", "fee", "tax", "journal", "transfer", "adjustment",
+})  # fmt: skip
+"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved; and types of Tradier.
+
+Source: https://documentation.tradier.com/brokerage-api/accounts/get-account-history
+"""
 
 COMBINATIONS = frozenset({"bag", "comb", "combo", "combination"})
 NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})

@@ -216,6 +216,15 @@ Dividend Reinvestment","Buy","0.05","$60.00","($3.00)"
 """,
         5,
     ),
+    "ib statement, a trade without symbol and quantity": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,Code
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 10:46:38",100,39.83,O
+Trades,Data,Order,Stocks,USD,,"2026-03-13, 11:46:38",,39.83,C
+""",
+        "quantity: is missing",
+    ),
     "ib statement, a trade without its quantity": Case(
         """\
 Statement,Header,Field Name,Field Value
