@@ -76,7 +76,17 @@ def without_value(text: str, path: str) -> str | None:
     home, at = way[-1], names[-1]
     rest = None if home.fa.flow_style() else _without_lines(text, *home.lc.key(at))
     del home[at]
-    return rest if rest is not None and (yaml.load(rest) or {}) == document else _dumped(yaml, document)
+    return rest if rest is not None and _says(rest, document) else _dumped(yaml, document)
+
+
+def _says(text: str, document: object) -> bool:
+    """Return whether *text* is read as *document*."""
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - start-up is a feature
+
+    try:
+        return (_yaml().load(text) or {}) == document
+    except YAMLError:  # a value goes on left of its key
+        return False
 
 
 def _without_lines(text: str, first: int, column: int) -> str:

@@ -76,6 +76,12 @@ def test_a_key_is_taken_out_without_its_neighbours(
     assert (here / "config.yaml").read_text() == left
 
 
+def test_a_list_that_ends_left_of_its_items_is_taken_out(here: Path, apex_json: Callable[..., Any]) -> None:
+    (here / "config.yaml").write_text("risk:\n  deny_symbols: [\n    GME,\n  ]\n  capital: 5\n")
+    assert apex_json("config", "unset", "risk.deny_symbols").status == 0
+    assert (here / "config.yaml").read_text() == "risk:\n  capital: 5\n"
+
+
 def test_missing_sections_are_added_and_go_with_their_last_key(file: Path, apex_json: Callable[..., Any]) -> None:
     assert apex_json("config", "set", "broker.ib.ib_port", "4002").status == 0
     assert file.read_text() == f"{FILE}broker:\n  ib:\n    ib_port: 4002\n"
