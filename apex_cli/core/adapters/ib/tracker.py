@@ -385,9 +385,9 @@ class Tracker:
 
     def _end_when_filled(self, known: Known) -> None:
         """Executions prove the end of an order: all of its quantity, or all that a status of Filled names."""
-        accounted, total = known.accounted, known.quantity
-        is_whole = total is not None and accounted >= total
-        is_told = known.status == "Filled" and ZERO < known.filled <= accounted
+        total = known.quantity
+        is_whole = total is not None and known.executed >= total
+        is_told = known.status == "Filled" and ZERO < known.filled <= known.accounted
         if known.is_open and (is_whole or is_told):
             self._end(known, OrderStatus.FILLED)
 

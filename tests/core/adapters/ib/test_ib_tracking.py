@@ -142,6 +142,12 @@ def test_a_correction_does_not_add_up() -> None:
     assert hear(made, executed(1, 4)) == [], "an older word on the same execution"
 
 
+def test_what_was_taken_back_does_not_end_an_order_that_still_works() -> None:
+    made = sent()
+    hear(made, opened(), executed(1, 6), executed(1, 0, correction=2), status("Submitted", 4), executed(2, 4))
+    assert (made.orders["apex-b1-E"].is_open, made.orders["apex-b1-E"].executed) == (True, 4)
+
+
 def test_a_correction_to_more_shares_ends_the_order_that_it_fills() -> None:
     made = sent()
     hear(made, opened(), executed(1, 6), status("Filled", 10))
