@@ -376,8 +376,9 @@ def _clock_beside(table: Table, at: int) -> int | None:
 
 def _clock_text(table: Table, at: int, text: str) -> str:
     """Return a time of day: that of a column of hours is the hour alone."""
-    is_hour = at < len(table.names) and table.keys[at] in HOUR_NAMES and re.fullmatch(r"\d\d?", text.strip())
-    return f"{text.strip()}:00" if is_hour else text
+    hour = text.strip()
+    is_hour = len(hour) <= len("23") and hour.isdecimal() and at < len(table.names) and table.keys[at] in HOUR_NAMES
+    return f"{hour}:00" if is_hour else text
 
 
 def _holds_dates(table: Table, at: int) -> bool:
