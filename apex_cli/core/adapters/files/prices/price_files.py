@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from decimal import Decimal
 from itertools import islice
+from pathlib import PurePath
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -440,7 +441,7 @@ def _headless(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_L
     if first:
         columns["symbol"] = 0
     order = ", ".join(sorted((*PRICE_FIELDS, "volume"), key=lambda field: columns.get(field, len(cells))))
-    unit = _LEAN_UNIT if _is_of_lean(table, first, columns) else 1
+    unit = _LEAN_UNIT if _is_of_lean(table, name, first, columns) else 1
     return table, [_Layout(columns, first, clock, unit=unit)], [*table.notes, f"taken as time, {order}"]
 
 
@@ -448,13 +449,21 @@ def _are_ohlc(rows: Sequence[Row], columns: Mapping[str, int]) -> bool:
     return all(_is_ohlc(row.cells, columns) for row in rows[:200])
 
 
-def _is_of_lean(table: Table, time: int, columns: Mapping[str, int]) -> bool:
-    """Return True for whole numbers behind times such as ``20260706 00:00``, split by commas."""
+def _is_of_lean(table: Table, name: str, time: int, columns: Mapping[str, int]) -> bool:
+    """Return True for whole numbers behind times such as ``20260706 00:00``, split by commas.
+
+    The stocks of LEAN are American: a name with digits, as in Tokyo or Seoul, is of somebody else.
+    """
     places = [columns[field] for field in PRICE_FIELDS]
-    return table.delimiter == "," and all(
-        re.fullmatch(_LEAN_TIME, row.cells[time]) and all(row.cells[at].isdecimal() for at in places)
-        for row in table.rows[:200]
-        if len(row.cells) > max(places)
+    is_american = not any(sign.isdigit() for sign in PurePath(name).stem)
+    return (
+        table.delimiter == ","
+        and is_american
+        and all(
+            re.fullmatch(_LEAN_TIME, row.cells[time]) and all(row.cells[at].isdecimal() for at in places)
+            for row in table.rows[:200]
+            if len(row.cells) > max(places)
+        )
     )
 
 
