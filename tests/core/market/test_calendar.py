@@ -12,6 +12,7 @@ from apex_cli.core.market.calendar import (
     NEW_YORK,
     auctions_in,
     closed_why,
+    day_of_bar,
     end_warning,
     is_certain,
     is_half_day,
@@ -143,6 +144,18 @@ def test_the_end_is_warned_of_a_year_ahead(day: str, words: str) -> None:
 )
 def test_a_moment_belongs_to_its_new_york_session(moment: str, session: str) -> None:
     assert session_date(new_york(moment)) == date.fromisoformat(session)
+
+
+@pytest.mark.parametrize(
+    ("end", "day"),
+    [
+        ("2026-07-06T20:00:00+00:00", "2026-07-06"),  # the close in New York
+        ("2026-07-07T04:00:00+00:00", "2026-07-06"),  # midnight there
+        ("2026-07-07T04:01:00+00:00", "2026-07-07"),
+    ],
+)
+def test_a_bar_is_of_the_new_york_day_that_it_ends_in(end: str, day: str) -> None:
+    assert day_of_bar(datetime.fromisoformat(end)) == date.fromisoformat(day)
 
 
 def test_the_session_of_a_moment_is_worked_out_once() -> None:
