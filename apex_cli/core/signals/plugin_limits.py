@@ -273,6 +273,14 @@ def _kept(work: Callable[[], T]) -> T:
         raise RuntimeError(f"it tried to end apex ({described(error)})") from None
 
 
+def _ends_it(thrown: BaseException | None) -> bool:
+    """Return whether *thrown* ends the task of a step from outside: the step may pass that on."""
+    if isinstance(thrown, asyncio.CancelledError):  # also thrown where what it waits for was cancelled
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(thrown, GeneratorExit)
+
+
 def described(error: BaseException) -> str:
     """Return the kind and the text of what somebody's code raised; its text may fail, too, or be long.
 
@@ -363,7 +371,7 @@ class _Driven:
             thrown, error = error, None
             step = partial(steps.send, None) if thrown is None else partial(steps.throw, thrown)
             try:
-                wanted = self._bounded(step if isinstance(thrown, GeneratorExit) else partial(_kept, step))
+                wanted = self._bounded(step if _ends_it(thrown) else partial(_kept, step))
             except StopIteration as end:
                 return end.value
             try:
