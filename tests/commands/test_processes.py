@@ -277,8 +277,8 @@ class TestScarcity:
         assert sorted(entries) == sorted(set(entries))
         assert json.loads(wait_for(start("positions", "--json"))[1])["data"]["totals"]["unprotected"] == 0
 
-    def test_two_hundred_thousand_junk_rows_fit_into_little_memory(self, demo: Path, start: Callable[..., Any]) -> None:
-        lines = (f"S{number % 50},BUY,x{number},1,2\n" for number in range(200_000))
+    def test_a_hundred_thousand_junk_rows_fit_into_little_memory(self, demo: Path, start: Callable[..., Any]) -> None:
+        lines = (f"S{number % 50},BUY,x{number},1,2\n" for number in range(100_000))
         header = "symbol,signal_type,entry_price,stop_loss,target_price\n"
         (demo / "junk.csv").write_text(header + "".join(lines))
 
